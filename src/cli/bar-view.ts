@@ -1,0 +1,109 @@
+import cliProgress from 'cli-progress';
+import stringWidth from 'string-width';
+import type { Session } from '../domain/session.js';
+import { printable } from '../domain/printable.js';
+import type { Progress } from '../domain/progress.js';
+import { formatEta, formatRate, formatSize } from '../domain/quantities.js';
+import { isSettled, type Task } from '../domain/task.js';
+import { waitingReasons } from '../session/task-view.js';
+import { eventLine, snapshotLine, type ProgressView } from './progress-view.js';
+
+const BAR_WIDTH = 20;
+const NAME_WIDTH = 24;
+const REPAINTS_PER_SECOND = 5;
+
+interface Row {
+  readonly text: string;
+}
+
+/**
+ * Bars on a real terminal: one for each task that moves or waits, as many as there are rows, and a line for the others.
+ * cli-progress keeps the screen; what a row says is decided here (its own ETA jumps, and more bars than rows garble).
+ */
+export function barView(stream: NodeJS.WriteStream): ProgressView {
+  const multibar = new cliProgress.MultiBar({
+    stream,
+    format: (_options, _params, payload: Row) => payload.text,
+    hideCursor: true,
+    clearOnComplete: true,
+    stopOnComplete: false,
+    gracefulExit: false,
+    forceRedraw: true,
+    fps: REPAINTS_PER_SECOND,
+    emptyOnZero: true,
+    linewrap: false,
+  });
+  const bars: cliProgress.SingleBar[] = [];
+  let session: Session | null = null;
+  let progress: Progress | null = null;
+
+  const paint = (): void => {
+    if (session === null) return;
+    const rows = rowsFor(session, progress, Math.max(1, stream.rows - 2), stream.columns);
+    while (bars.length > rows.length) {
+      const last = bars.pop();
+      if (last !== undefined) multibar.remove(last);
+    }
+    rows.forEach((row, index) => {
+      const bar = bars[index];
+      if (bar !== undefined) bar.update(0, row);
+      else bars.push(multibar.create(1, 0, row));
+    });
+  };
+
+  return {
+    show: (observation) => {
+      if (observation.kind === 'snapshot') {
+        session = observation.view.session;
+        progress = observation.view.progress;
+        multibar.log(`${snapshotLine(session, observation.view.state)}\n`);
+      } else if (observation.kind === 'event') {
+        session = observation.session;
+        const line = eventLine(observation);
+        if (line !== null) multibar.log(`${fit(line, stream.columns)}\n`);
+      } else if (observation.kind === 'progress') {
+        session = observation.session;
+        progress = observation.progress;
+      }
+      paint();
+    },
+    end: () => {
+      multibar.update();
+      multibar.stop();
+    },
+  };
+}
+
+/** What is on the screen: tasks that move first, then those that wait, then how many there is no room for. */
+function rowsFor(session: Session, progress: Progress | null, height: number, columns: number): Row[] {
+  const open = [...session.tasks.values()].filter((task) => !isSettled(task));
+  const moving = open.filter((task) => progress?.tasks[String(task.number)] !== undefined);
+  const others = open.filter((task) => progress?.tasks[String(task.number)] === undefined);
+  const ordered = [...moving, ...others];
+  const shown = ordered.length > height ? ordered.slice(0, height - 1) : ordered;
+  const rows = shown.map((task) => ({ text: fit(taskRow(task, progress), columns) }));
+  return shown.length < ordered.length ? [...rows, { text: `… and ${ordered.length - shown.length} more` }] : rows;
+}
+
+function taskRow(task: Task, progress: Progress | null): string {
+  const name = pad(printable(task.spec.name, NAME_WIDTH), NAME_WIDTH);
+  const live = progress?.tasks[String(task.number)];
+  if (live === undefined) {
+    const [reason] = waitingReasons(task);
+    return `${name} ${task.state.kind}${reason === undefined ? '' : `: ${printable(reason.message)}`}`;
+  }
+  if (live.total === null || live.total === 0) return `${name} ${formatSize(live.received)}  ${formatRate(live.bytesPerSecond ?? 0)}`;
+  const part = Math.min(1, live.received / live.total);
+  const full = Math.floor(part * BAR_WIDTH);
+  const bar = `${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)}`;
+  const state = task.state.kind === 'verifying' ? 'checking' : `${formatRate(live.bytesPerSecond ?? 0)}  ${formatEta(live.etaSeconds)}`;
+  return `${name} ${bar} ${String(Math.floor(part * 100)).padStart(3)} %  ${state}`;
+}
+
+function fit(text: string, columns: number): string {
+  return columns > 0 ? printable(text, columns - 1) : text;
+}
+
+function pad(text: string, width: number): string {
+  return text + ' '.repeat(Math.max(0, width - stringWidth(text)));
+}

@@ -1,0 +1,38 @@
+import { Errors, run } from '@oclif/core';
+import { fileURLToPath } from 'node:url';
+import { PosteError } from '../domain/errors.js';
+import { printable } from '../domain/printable.js';
+import { endWhenNobodyReads, reportError } from './output.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Runs one command line and leaves its exit code in `process.exitCode`. */
+export async function main(argv: string[]): Promise<void> {
+  endWhenNobodyReads(() => (typeof process.exitCode === 'number' ? process.exitCode : 0));
+  try {
+    await run(argv.length === 0 ? ['--help'] : argv, { root: ROOT });
+  } catch (error) {
+    if (error instanceof Errors.ExitError) {
+      process.exitCode = error.oclif.exit ?? 0;
+      return;
+    }
+    process.exitCode = reportError(asUsage(error), wantsJson(argv));
+  }
+}
+
+/** What the parser of oclif refuses is a usage error; its message may run over several lines. */
+function asUsage(error: unknown): unknown {
+  if (error instanceof PosteError || !(error instanceof Errors.CLIError)) return error;
+  const [message = ''] = error.message.split('\nSee more help')[0]?.split('\n\n') ?? [];
+  const line = message
+    .split('\n')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .join(' ');
+  return new PosteError('usage', printable(line), { hint: 'see --help' });
+}
+
+function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return (end === -1 ? argv : argv.slice(0, end)).includes('--json');
+}

@@ -1,0 +1,58 @@
+import { errorInfo, type ErrorInfo } from '../domain/errors.js';
+
+/** How one command speaks: results to stdout, everything else to stderr. */
+export interface Output {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  /** A result line. */
+  result(line: string): void;
+  /** The one object of `--json`, or one line of NDJSON. */
+  object(value: object): void;
+  /** A remark for people; silent with `--quiet` and `--json`. */
+  note(line: string): void;
+  /** Something that people must see even with `--quiet`. */
+  warn(line: string): void;
+}
+
+export function makeOutput({ json, quiet }: { json: boolean; quiet: boolean }): Output {
+  return {
+    json,
+    quiet,
+    result: (line) => {
+      process.stdout.write(`${line}\n`);
+    },
+    object: (value) => {
+      process.stdout.write(`${JSON.stringify(value)}\n`);
+    },
+    note: (line) => {
+      if (!quiet && !json) process.stderr.write(`${line}\n`);
+    },
+    warn: (line) => {
+      if (!json) process.stderr.write(`poste: ${line}\n`);
+    },
+  };
+}
+
+/** One line for people, or one object for programs. Returns the exit code, the same for both. */
+export function reportError(thrown: unknown, json: boolean): number {
+  const error = errorInfo(thrown);
+  if (json) process.stdout.write(`${JSON.stringify({ schema: 1, error })}\n`);
+  else process.stderr.write(`${errorLine(error)}\n`);
+  if (error.code === 'internal' && process.env['POSTE_DEBUG'] && thrown instanceof Error) process.stderr.write(`${thrown.stack ?? ''}\n`);
+  return error.exitCode;
+}
+
+export function errorLine({ message, hint }: ErrorInfo): string {
+  return `poste: ${message}${hint === undefined ? '' : `; ${hint}`}`;
+}
+
+/**
+ * A reader that goes away (`| head -1`) ends the command, quietly, with `exitCode`.
+ * oclif swallows EPIPE, so that a command that only listens would run on for nobody.
+ */
+export function endWhenNobodyReads(exitCode: () => number): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCode());
+    throw error;
+  });
+}

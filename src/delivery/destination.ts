@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { PosteError } from '../domain/errors.js';
+import { numberedName } from '../domain/file-name.js';
+import { printable } from '../domain/printable.js';
+import { diskError } from '../store/disk-error.js';
+import { isThere, syncDir, systemCode } from '../store/files.js';
+import { destinationError, destinationExists } from './destination-error.js';
+import { checkReplaceable } from './move.js';
+
+export type OnConflict = 'fail' | 'rename' | 'overwrite';
+
+export interface WantedDestination {
+  /** As typed in `cwd`. */
+  readonly to: string | null;
+  /** Absolute. */
+  readonly cwd: string;
+  readonly name: string;
+  /** What `start --to` recorded: absolute, with `/` at the end when it is a folder to be. */
+  readonly taskTo: string | null;
+}
+
+/**
+ * Where a task's file goes, as an absolute path: `to`, else the task's own `--to`, else `cwd`. What is a folder, or ends in `/`, means
+ * into it; the folder is made when it is missing.
+ * @throws PosteError `destination-unwritable` when it cannot be made
+ */
+export async function resolveDestination({ to, cwd, name, taskTo }: WantedDestination): Promise<string> {
+  const wanted = to ?? taskTo ?? './';
+  const path = resolve(cwd, wanted);
+  try {
+    if (wanted.endsWith('/')) await makeFolder(path);
+    else if (!(await isFolder(path))) return path;
+    return join(path, name);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw destinationError(error, path);
+    throw new PosteError('destination-unwritable', `${printable(path)} is not a folder; the file is kept in temp`, {
+      hint: 'leave out the / at the end to name the file itself',
+    });
+  }
+}
+
+/** The path to try now. Looks before anything is copied; `link` has the last word. */
+export async function choosePath(destination: string, onConflict: OnConflict): Promise<string> {
+  try {
+    if (onConflict === 'overwrite') {
+      await checkReplaceable(destination);
+      return destination;
+    }
+    for (let n = 0; ; n += 1) {
+      const path = n === 0 ? destination : join(dirname(destination), numberedName(basename(destination), n));
+      if (!(await isThere(path))) return path;
+      if (onConflict === 'fail') throw destinationExists(path);
+    }
+  } catch (error) {
+    throw destinationError(error, destination);
+  }
+}
+
+/** What the umask leaves of 0666, learnt from a file: asking for the umask itself clears it for a moment, for every thread. */
+export async function usualMode(folder: string): Promise<number> {
+  const path = join(folder, `.mode-${randomBytes(6).toString('hex')}`);
+  try {
+    const handle = await open(path, 'wx', 0o666);
+    const { mode } = await handle.stat().finally(() => handle.close());
+    await unlink(path);
+    return mode & 0o777;
+  } catch (error) {
+    throw diskError(error, path);
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
+    throw error;
+  }
+}
+
+/** A user's folder, with the mode that the umask gives it; it and its new parents survive a power cut. */
+async function makeFolder(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  for (let made = path; made.length >= first.length; made = dirname(made)) await syncDir(dirname(made));
+}

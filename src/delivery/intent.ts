@@ -1,0 +1,199 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { PosteError } from '../domain/errors.js';
+import { liveness, ownIdentity, type ProcessIdentity } from '../platform/process-identity.js';
+import { diskError } from '../store/disk-error.js';
+import { createFile, isThere, makeDir, readIfThere, removeIfThere, replaceFile, systemCode } from '../store/files.js';
+import { intentPath, type SessionPaths } from '../store/paths.js';
+import { seal, unseal } from '../store/sealed.js';
+import type { Move } from './move.js';
+
+const INTENT_VERSION = 1;
+const POLL_MS = 50;
+
+/** Who is delivering a task at this moment, and how far it has come. */
+export interface Intent {
+  readonly task: number;
+  readonly by: 'claim' | 'hook';
+  /** Of a hook's run: a claim made from inside that run does not wait for it. */
+  readonly eventId: string | null;
+  readonly move: Move | null;
+  /** `null`: its maker could not tell how it ended, and leaves it to the next one. */
+  readonly maker: ProcessIdentity | null;
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
+
+export interface TurnRequest {
+  readonly task: number;
+  readonly by: 'claim' | 'hook';
+  /** Of the hook's run that takes the turn. */
+  readonly eventId: string | null;
+  readonly move: Move | null;
+  /** `POSTE_EVENT_ID`, when the one who takes the turn was itself started by a hook. */
+  readonly insideHook: string | null;
+}
+
+export type TurnAttempt =
+  | { readonly kind: 'taken'; readonly turn: Turn }
+  | { readonly kind: 'held'; readonly intent: Intent; readonly proof: 'alive' | 'unknown' };
+
+/**
+ * Waits until nobody else delivers the task, then takes its delivery: a claim waits for a running hook.
+ * `waitMs` is in milliseconds; `null` waits for as long as it takes.
+ * @throws PosteError `timeout` while another is at it; `owned-elsewhere` when that one cannot be judged from here; `newer-version`
+ */
+export async function takeTurn(paths: SessionPaths, request: TurnRequest, waitMs: number | null): Promise<Turn> {
+  const deadline = waitMs === null ? Infinity : Date.now() + waitMs;
+  for (;;) {
+    const attempt = await tryTurn(paths, request);
+    if (attempt.kind === 'taken') return attempt.turn;
+    if (Date.now() >= deadline) throw stillHeld(attempt);
+    await delay(POLL_MS);
+  }
+}
+
+/**
+ * Turns are numbered and made exclusively. A new one is made only when every earlier one is given back, given up, or its maker proved dead,
+ * so two that judge the same dead maker at once are told apart by who makes the next number. A number that anyone may have judged dead
+ * is not used again before the task is claimed, and then there is nothing left to deliver. Only the first turn is removed when it is given
+ * back: its maker lives, so nobody can have judged it.
+ */
+export async function tryTurn(paths: SessionPaths, request: TurnRequest): Promise<TurnAttempt> {
+  await makeDir(paths.intents);
+  for (;;) {
+    const earlier = await readTurns(paths, request.task);
+    for (const { intent } of earlier) {
+      if (intent === null || intent.maker === null) continue;
+      if (yieldsTo(request, intent)) continue;
+      const proof = liveness(intent.maker);
+      if (proof !== 'dead') return { kind: 'held', intent, proof };
+    }
+    const left = earlier.flatMap(({ number, intent }) => (intent === null || yieldsTo(request, intent) ? [] : [{ number, intent }]));
+    const { task, by, eventId, move } = request;
+    const turn = new Turn(paths, earlier.length + 1, { task, by, eventId, move, maker: ownIdentity(), at: Date.now() }, left);
+    if (await turn.create()) return { kind: 'taken', turn };
+  }
+}
+
+/** An intent whose maker is gone; whoever holds the turn settles it. */
+export interface LeftIntent {
+  readonly number: number;
+  readonly intent: Intent;
+}
+
+/** All turns that were taken for a task, in order; `intent` is `null` for one that was given back, or is damaged beyond reading. */
+export async function readTurns(paths: SessionPaths, task: number): Promise<{ number: number; intent: Intent | null }[]> {
+  const turns = [];
+  for (let number = 1; ; number += 1) {
+    const text = await readIfThere(intentPath(paths, task, number));
+    if (text === null) return turns;
+    turns.push({ number, intent: parseIntent(text) });
+  }
+}
+
+/** The sole right to deliver one task, until it is released, given up or closed. */
+export class Turn {
+  readonly left: readonly LeftIntent[];
+  readonly #paths: SessionPaths;
+  readonly #number: number;
+  #intent: Intent;
+  #over = false;
+
+  constructor(paths: SessionPaths, number: number, intent: Intent, left: readonly LeftIntent[]) {
+    this.#paths = paths;
+    this.#number = number;
+    this.#intent = intent;
+    this.left = left;
+  }
+
+  get move(): Move | null {
+    return this.#intent.move;
+  }
+
+  /** Makes the turn durable; false when another was faster. */
+  async create(): Promise<boolean> {
+    try {
+      await createFile(this.#path(this.#number), seal({ v: INTENT_VERSION, ...this.#intent }));
+      return true;
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST') return false;
+      throw diskError(error, this.#path(this.#number));
+    }
+  }
+
+  /** Says, durably and before it happens, what may be found at the destination from now on. */
+  async record(move: Move): Promise<void> {
+    if (JSON.stringify(move) === JSON.stringify(this.#intent.move)) return;
+    await this.#write({ ...this.#intent, move });
+  }
+
+  /** What a dead maker left was put in order. */
+  async settled({ number }: LeftIntent): Promise<void> {
+    await replaceFile(this.#path(number), seal({ v: INTENT_VERSION, over: true }), { durable: true });
+  }
+
+  /** Nothing was delivered and nothing is left lying about: the next one may try. Does nothing after the turn's end. */
+  async release(): Promise<void> {
+    if (this.#over) return;
+    this.#over = true;
+    const path = this.#path(this.#number);
+    if (this.#number === 1 && this.#intent.by === 'claim') await removeIfThere(path);
+    // A claim from inside a hook's run may have delivered the task and swept its turns.
+    else if (await isThere(path)) await replaceFile(path, seal({ v: INTENT_VERSION, over: true }), { durable: true });
+  }
+
+  /** How it ended is not known (nobody confirmed the claim): whoever comes next finds out and completes it. */
+  async giveUp(): Promise<void> {
+    if (this.#over) return;
+    this.#over = true;
+    await this.#write({ ...this.#intent, maker: null });
+  }
+
+  /** The task is claimed, durably, and all that it left in temp is gone: no turn of it means anything any more. */
+  async close(): Promise<void> {
+    this.#over = true;
+    for (let number = this.#number; number >= 1; number -= 1) await removeIfThere(this.#path(number));
+  }
+
+  async #write(intent: Intent): Promise<void> {
+    const path = this.#path(this.#number);
+    try {
+      await replaceFile(path, seal({ v: INTENT_VERSION, ...intent }), { durable: true });
+    } catch (error) {
+      throw diskError(error, path);
+    }
+    this.#intent = intent;
+  }
+
+  #path(number: number): string {
+    return intentPath(this.#paths, this.#intent.task, number);
+  }
+}
+
+/** A hook that claims its own task by a command of its own would wait for itself otherwise. */
+function yieldsTo({ insideHook }: TurnRequest, intent: Intent): boolean {
+  return intent.by === 'hook' && insideHook !== null && intent.eventId === insideHook;
+}
+
+/** Damage stems from the disk: the file was complete when it got its name. There is nothing in it to go by, so nothing is undone. */
+function parseIntent(text: string): Intent | null {
+  const record = unseal(text);
+  if (record === null || record['over'] === true) return null;
+  if (record['v'] !== INTENT_VERSION) {
+    throw new PosteError('newer-version', 'the delivery of this task was begun by a newer version of poste; the file is kept', {
+      hint: 'use that version to claim it',
+    });
+  }
+  return record as unknown as Intent;
+}
+
+function stillHeld({ intent, proof }: TurnAttempt & { kind: 'held' }): PosteError {
+  const who = intent.by === 'hook' ? 'its hook is running' : 'another claim is moving it';
+  if (proof === 'unknown') {
+    return new PosteError('owned-elsewhere', `task ${intent.task}: ${who} on ${intent.maker?.host ?? 'another host'}; the file is kept`, {
+      hint: 'claim it from there',
+    });
+  }
+  const message = `task ${intent.task}: ${who} (process ${intent.maker?.pid ?? 'unknown'}) and has not ended in time; the file is kept`;
+  return new PosteError('timeout', message, { hint: 'claim it again later', transient: true });
+}

@@ -1,0 +1,66 @@
+import { PosteError } from '../domain/errors.js';
+import { printable } from '../domain/printable.js';
+import { makeDir, readIfThere, replaceFile } from '../store/files.js';
+import { receiptPath, type SessionPaths } from '../store/paths.js';
+
+/** What is vouched for: which bytes, from where, and where they went. What else is known of their origin stands beside these members. */
+export interface Receipt {
+  readonly schema: 1;
+  readonly id: string;
+  readonly task: number;
+  readonly name: string;
+  /** Redacted. */
+  readonly url: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly sha256: string;
+  /** How the length was known to be right. */
+  readonly length: 'verified' | 'unverified';
+  readonly attempts: number;
+  /** ISO 8601. */
+  readonly finishedAt: string;
+  readonly claimedTo: string | null;
+  readonly claimedAt: string | null;
+  readonly posteVersion: string;
+}
+
+/** Writes a task's receipt, durably. `provenance` is the JSON object that the transfer kept: final host, validators, how it was resumed. */
+export async function writeReceipt(paths: SessionPaths, receipt: Receipt, provenance: object): Promise<void> {
+  await makeDir(paths.receipts);
+  await replaceFile(receiptPath(paths, receipt.task), `${JSON.stringify({ ...provenance, ...receipt }, null, 2)}\n`, { durable: true });
+}
+
+/** Notes in the receipt where the file went. Without a receipt (lost with its disk block, say) there is nothing to note it in. */
+export async function noteClaim(paths: SessionPaths, task: number, claimedTo: string | null, at: number): Promise<void> {
+  const path = receiptPath(paths, task);
+  const receipt = await readReceipt(path).catch(() => null);
+  if (receipt === null) return;
+  const noted = { ...receipt, claimedTo, claimedAt: new Date(at).toISOString() };
+  await replaceFile(path, `${JSON.stringify(noted, null, 2)}\n`, { durable: true });
+}
+
+/**
+ * Reads a receipt, the provenance with it; `null` when there is none at `path`.
+ * @throws PosteError `damaged` when the file is no receipt, `newer-version` when it is a later one
+ */
+export async function readReceipt(path: string): Promise<(Receipt & Readonly<Record<string, unknown>>) | null> {
+  const text = await readIfThere(path);
+  if (text === null) return null;
+  const record = parsed(text);
+  if (typeof record?.['schema'] === 'number' && record['schema'] > 1) {
+    throw new PosteError('newer-version', `${printable(path)} was written by a newer poste`, { hint: 'verify it with that version' });
+  }
+  if (record?.['schema'] !== 1 || typeof record['sha256'] !== 'string' || typeof record['size'] !== 'number') {
+    throw new PosteError('damaged', `${printable(path)} is no receipt, or is damaged`, { hint: 'give the path that claim --json names' });
+  }
+  return record as unknown as Receipt & Readonly<Record<string, unknown>>;
+}
+
+function parsed(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? { ...value } : null;
+  } catch {
+    return null;
+  }
+}

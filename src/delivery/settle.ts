@@ -1,0 +1,101 @@
+import { readdir } from 'node:fs/promises';
+import { PosteError } from '../domain/errors.js';
+import type { Session } from '../domain/session.js';
+import type { Task } from '../domain/task.js';
+import { systemCode } from '../store/files.js';
+import type { SessionPaths } from '../store/paths.js';
+import { destinationError } from './destination-error.js';
+import { readTurns, tryTurn, type Turn } from './intent.js';
+import { removeSource, undo, wasDelivered } from './move.js';
+import { noteClaim } from './receipt.js';
+
+/** Resolves when `task.claimed` is durable. Recording the same claim twice does no harm. */
+export type RecordClaim = (claim: { task: number; path: string }) => Promise<void>;
+
+export interface Settling {
+  readonly paths: SessionPaths;
+  readonly task: number;
+  readonly recordClaim: RecordClaim;
+  /** The task as the journal has it now. */
+  readonly reload: () => Promise<Task>;
+}
+
+/** A delivery that a dead maker had all but ended. */
+export interface Completed {
+  readonly path: string;
+  readonly from: string;
+}
+
+/**
+ * For the session's owner at load: ends every delivery whose maker is dead. One that is under way is left to its maker, and one that cannot
+ * be ended now (its destination is out of reach) to the next claim, which tells about it.
+ */
+export async function recoverIntents(paths: SessionPaths, session: Session, recordClaim: RecordClaim): Promise<void> {
+  for (const number of await tasksWithIntents(paths)) {
+    const task = session.tasks.get(number);
+    if (task === undefined) continue;
+    try {
+      await settle({ paths, task: number, recordClaim, reload: () => Promise.resolve(session.tasks.get(number) ?? task) });
+    } catch (error) {
+      if (!(error instanceof PosteError)) throw error;
+    }
+  }
+}
+
+/**
+ * Ends what a dead maker began for one task, if anything: a claimed task's second copy in temp among it. Waits for nobody.
+ * @throws PosteError as a claim does, and what `recordClaim` and `reload` throw
+ */
+export async function settle(settling: Settling): Promise<void> {
+  const { paths, task: number, reload } = settling;
+  const turns = await readTurns(paths, number);
+  const claimed = (await reload()).state.kind === 'claimed';
+  if (!turns.some(({ intent }) => intent !== null) && !(claimed && turns.length > 0)) return;
+  const attempt = await tryTurn(paths, { task: number, by: 'claim', eventId: null, move: null, insideHook: null });
+  if (attempt.kind === 'held') return;
+  try {
+    const { task } = await settleLeft(attempt.turn, settling);
+    if (task.state.kind === 'claimed') await attempt.turn.close();
+  } finally {
+    await attempt.turn.release();
+  }
+}
+
+/**
+ * Completes or undoes what dead makers left, oldest first. Returns the task as it is then, and the delivery that was completed here.
+ * Every step may be done twice: whoever does this may be killed too.
+ */
+export async function settleLeft(turn: Turn, settling: Settling): Promise<{ task: Task; completed: Completed | null }> {
+  const { paths, task: number, recordClaim, reload } = settling;
+  let task = await reload();
+  let completed: Completed | null = null;
+  for (const left of turn.left) {
+    const { move } = left.intent;
+    try {
+      if (move !== null && task.state.kind === 'finished' && (await wasDelivered(move, task.state.file))) {
+        completed = { path: move.to, from: task.state.file };
+        await recordClaim({ task: number, path: move.to });
+        task = await reload();
+      }
+      const { state } = task;
+      if (state.kind === 'claimed') {
+        await noteClaim(paths, number, state.path, state.at);
+        await removeSource(move, state.file);
+      } else if (move !== null) {
+        await undo(move);
+      }
+    } catch (error) {
+      throw move === null ? error : destinationError(error, move.to);
+    }
+    await turn.settled(left);
+  }
+  return { task, completed };
+}
+
+async function tasksWithIntents(paths: SessionPaths): Promise<number[]> {
+  const names = await readdir(paths.intents).catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  });
+  return [...new Set(names.flatMap((name) => (/^\d+\.(?:\d+\.)?json$/.test(name) ? [Number.parseInt(name, 10)] : [])))];
+}

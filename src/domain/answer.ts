@@ -1,0 +1,57 @@
+import type { ContentRange } from './content-range.js';
+import { parseContentRange } from './content-range.js';
+import { PosteError } from './errors.js';
+import { validatorsOf, type Validators } from './validators.js';
+
+/** Header names in lower case; a field that came more than once is a list. */
+export type HeaderFields = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** All that the rules need to know of an answer's head. */
+export interface Answer {
+  readonly status: number;
+  /** Bytes of this body; `null` when only its end will tell. */
+  readonly contentLength: number | null;
+  /** `close`: the body ends with the connection, so a cut looks like the end. */
+  readonly framing: 'length' | 'chunked' | 'close';
+  readonly contentRange: ContentRange | null;
+  readonly validators: Validators;
+  /** As sent; `null` also when it came more than once. */
+  readonly etag: string | null;
+  readonly lastModified: string | null;
+  /** Lower case, without parameters. */
+  readonly contentType: string | null;
+  /** `null` when the bytes are the file's own. */
+  readonly contentEncoding: string | null;
+  readonly acceptsRanges: boolean;
+}
+
+/** @throws PosteError `malformed-answer` for a length that cannot be one. */
+export function readAnswer(status: number, fields: HeaderFields): Answer {
+  const length = single(fields, 'content-length');
+  const contentLength = length === null ? null : Number(length);
+  if (contentLength !== null && !(Number.isSafeInteger(contentLength) && contentLength >= 0)) {
+    throw new PosteError('malformed-answer', 'the server sent a Content-Length that no file can have; nothing of it was kept');
+  }
+  const etag = single(fields, 'etag');
+  const lastModified = single(fields, 'last-modified');
+  const chunked = single(fields, 'transfer-encoding')?.toLowerCase().includes('chunked') ?? false;
+  const encoding = single(fields, 'content-encoding')?.toLowerCase() ?? 'identity';
+  return {
+    status,
+    contentLength,
+    framing: contentLength !== null ? 'length' : chunked ? 'chunked' : 'close',
+    contentRange: parseContentRange(single(fields, 'content-range')),
+    validators: validatorsOf({ etag, lastModified, date: single(fields, 'date') }),
+    etag,
+    lastModified,
+    contentType: single(fields, 'content-type')?.split(';')[0]?.trim().toLowerCase() || null,
+    contentEncoding: encoding === 'identity' || encoding === '' ? null : encoding,
+    acceptsRanges: status === 206 || single(fields, 'accept-ranges')?.toLowerCase() === 'bytes',
+  };
+}
+
+/** The value of a field that came exactly once, else `null`: of two that disagree, neither is to be believed. */
+export function single(fields: HeaderFields, name: string): string | null {
+  const value = fields[name];
+  return typeof value === 'string' ? value.trim() : null;
+}

@@ -1,0 +1,30 @@
+import { PosteError } from './errors.js';
+
+export interface PolicyTimes {
+  /** Milliseconds between two looks at the conditions. */
+  readonly pollMs: number;
+  /** Milliseconds that conditions must last before they count. */
+  readonly holdMs: number;
+}
+
+const DAY_SECONDS = 86_400;
+
+/** `POSTE_POLICY_POLL` (5 s) and `POSTE_POLICY_HOLD` (10 s), in seconds, fractions allowed. Throws `usage`. */
+export function parsePolicyTimes(env: Readonly<Record<string, string | undefined>>): PolicyTimes {
+  return {
+    // Below a hundredth of a second, looking would be all that is done.
+    pollMs: parseSeconds('POSTE_POLICY_POLL', env['POSTE_POLICY_POLL'], { byDefault: 5, atLeast: 0.01 }),
+    holdMs: parseSeconds('POSTE_POLICY_HOLD', env['POSTE_POLICY_HOLD'], { byDefault: 10, atLeast: 0 }),
+  };
+}
+
+function parseSeconds(name: string, text: string | undefined, { byDefault, atLeast }: { byDefault: number; atLeast: number }): number {
+  if (text === undefined || text === '') return byDefault * 1000;
+  const seconds = /^(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
+  if (!(seconds >= atLeast && seconds <= DAY_SECONDS)) {
+    throw new PosteError('usage', `${name} must be seconds from ${atLeast} to ${DAY_SECONDS}, not ${JSON.stringify(text)}`, {
+      hint: `set it to a number such as ${byDefault} or 0.5, or unset it`,
+    });
+  }
+  return seconds * 1000;
+}

@@ -1,0 +1,224 @@
+import { errorInfo, PosteError, type ErrorInfo } from './errors.js';
+import { DEFAULT_SETTINGS, type EventBody, type SessionSettings } from './events.js';
+import { printable } from './printable.js';
+import { selectTasks } from './select.js';
+import type { Session } from './session.js';
+import { isSettled, type Task, type TaskSecrets, type TaskSpec } from './task.js';
+
+export interface NewTask {
+  readonly spec: TaskSpec;
+  readonly secrets: TaskSecrets;
+  readonly paused: boolean;
+  /** A task of its own even when the session has the same URL and name. */
+  readonly forceNew: boolean;
+}
+
+/** What a command asks of the session's owner. Asking the same request twice does no harm. */
+export type Request =
+  | {
+      readonly kind: 'add';
+      readonly tasks: readonly NewTask[];
+      readonly settings: Partial<SessionSettings>;
+      /** Absolute; for the session's creation, and refused later when it differs. */
+      readonly temp: string | null;
+      readonly defaultTemp: string;
+      readonly cwd: string;
+    }
+  | { readonly kind: 'pause'; readonly names: readonly string[] }
+  | { readonly kind: 'resume'; readonly names: readonly string[]; readonly now: boolean }
+  | { readonly kind: 'cancel'; readonly names: readonly string[]; readonly purge: boolean }
+  | { readonly kind: 'retry'; readonly names: readonly string[] }
+  | { readonly kind: 'set'; readonly settings: Partial<SessionSettings> }
+  | { readonly kind: 'claimed'; readonly task: number; readonly path: string }
+  | { readonly kind: 'acknowledge'; readonly upTo: number }
+  | { readonly kind: 'forget'; readonly mode: 'settled' | 'when-done' | 'cancel'; readonly purge: boolean };
+
+export type Answer =
+  | { readonly ok: true; readonly tasks: readonly number[]; readonly existing: readonly number[] }
+  | { readonly ok: false; readonly error: ErrorInfo };
+
+/** Everything that follows from a request; the owner carries it out. */
+export interface Decision {
+  readonly events: readonly EventBody[];
+  readonly secrets: ReadonlyMap<number, TaskSecrets>;
+  /** Tasks whose bytes in temp are to be removed. */
+  readonly purge: readonly number[];
+  readonly answer: Answer;
+}
+
+/** Pure: the same session and request give the same decision. Refusals are answers, never exceptions. */
+export function decide(id: string, session: Session | null, requestId: string, request: Request): Decision {
+  try {
+    return decideOrThrow(id, session, requestId, request);
+  } catch (error) {
+    return { events: [], secrets: new Map(), purge: [], answer: { ok: false, error: errorInfo(error) } };
+  }
+}
+
+function decideOrThrow(id: string, session: Session | null, requestId: string, request: Request): Decision {
+  if (request.kind === 'add') return add(id, session, requestId, request);
+  if (session === null) throw new PosteError('no-session', `there is no session ${id}`, { hint: 'poste status lists the sessions' });
+  switch (request.kind) {
+    case 'pause':
+      return each(
+        unsettled(session, request.names),
+        (task) => task.state.kind !== 'paused' && [{ type: 'task.paused', task: task.number }],
+      );
+    case 'resume':
+      return each(unsettled(session, request.names), (task) => [{ type: 'task.resumed', task: task.number, now: request.now }]);
+    case 'cancel':
+      return cancel(session, request.names, request.purge);
+    case 'retry':
+      return retry(session, request.names);
+    case 'set':
+      return { ...NOTHING, events: [{ type: 'session.changed', settings: request.settings }] };
+    case 'claimed':
+      return claimed(session, request.task, request.path);
+    case 'acknowledge':
+      return { ...NOTHING, events: request.upTo > session.ackedSeq ? [{ type: 'session.acknowledged', upTo: request.upTo }] : [] };
+    case 'forget':
+      return forget(session, request.mode, request.purge);
+  }
+}
+
+const NOTHING: Decision = { events: [], secrets: new Map(), purge: [], answer: { ok: true, tasks: [], existing: [] } };
+
+function add(id: string, session: Session | null, requestId: string, request: Request & { kind: 'add' }): Decision {
+  const events: EventBody[] = [];
+  if (session === null) {
+    const settings = { ...DEFAULT_SETTINGS, ...request.settings };
+    events.push({ type: 'session.created', id, temp: request.temp ?? request.defaultTemp, cwd: request.cwd, settings });
+  } else {
+    if (request.temp !== null && request.temp !== session.temp) {
+      throw new PosteError('usage', `session ${id} keeps its files in ${printable(session.temp)}; --temp-dir is chosen when a session is created`, {
+        hint: 'use another --id',
+      });
+    }
+    const changed = Object.entries(request.settings).some(([name, value]) => session.settings[name as keyof SessionSettings] !== value);
+    if (changed) events.push({ type: 'session.changed', settings: request.settings });
+  }
+  const known = session === null ? [] : [...session.tasks.values()];
+  const byIdentity = new Map(known.map((task) => [identityOf(task.spec), task]));
+  const byRequest = new Map(known.map((task) => [task.request, task]));
+  const destinations = new Map(known.filter((task) => task.state.kind !== 'claimed').flatMap((task) => destinationOf(task.spec, task.number)));
+  const numbers: number[] = [];
+  const existing: number[] = [];
+  const secrets = new Map<number, TaskSecrets>();
+  const addedHere = new Map<string, number>();
+  let next = Math.max(0, ...known.map((task) => task.number)) + 1;
+  request.tasks.forEach((asked, index) => {
+    const request = `${requestId}#${index}`;
+    const identity = identityOf(asked.spec);
+    const same = byRequest.get(request) ?? (asked.forceNew ? undefined : byIdentity.get(identity));
+    const earlier = same?.number ?? (asked.forceNew ? undefined : addedHere.get(identity));
+    if (earlier !== undefined) {
+      numbers.push(earlier);
+      existing.push(earlier);
+      if (same !== undefined && canRetry(same)) {
+        events.push({ type: 'task.retried', task: earlier });
+        secrets.set(earlier, asked.secrets);
+      } else if (same !== undefined && !isSettled(same)) {
+        secrets.set(earlier, asked.secrets);
+      }
+      return;
+    }
+    for (const [destination, number] of destinationOf(asked.spec, next)) {
+      const other = destinations.get(destination);
+      if (other !== undefined) {
+        throw new PosteError('usage', `two files for one destination: ${printable(destination)} is where task ${other} will go already`, {
+          hint: 'give each its own --to or --name',
+        });
+      }
+      destinations.set(destination, number);
+    }
+    events.push({ type: 'task.added', task: next, request, paused: asked.paused, spec: asked.spec });
+    if (Object.keys(asked.secrets).length > 0) secrets.set(next, asked.secrets);
+    addedHere.set(identity, next);
+    numbers.push(next);
+    next += 1;
+  });
+  return { events, secrets, purge: [], answer: { ok: true, tasks: numbers, existing } };
+}
+
+/** The URL and the name asked for; a name that poste chose does not tell two requests apart. */
+function identityOf(spec: TaskSpec): string {
+  return spec.namedBy === 'user' ? `${spec.urlHash}/${spec.name}` : spec.urlHash;
+}
+
+function destinationOf(spec: TaskSpec, number: number): [string, number][] {
+  if (spec.to === null) return [];
+  return [[spec.to.endsWith('/') ? spec.to + spec.name : spec.to, number]];
+}
+
+function unsettled(session: Session, names: readonly string[]): Task[] {
+  const tasks = selectTasks(session, names);
+  return tasks.filter((task) => !isSettled(task));
+}
+
+function each(tasks: readonly Task[], body: (task: Task) => readonly EventBody[] | false): Decision {
+  const events = tasks.flatMap((task) => body(task) || []);
+  return { ...NOTHING, events, answer: { ok: true, tasks: tasks.map((task) => task.number), existing: [] } };
+}
+
+function cancel(session: Session, names: readonly string[], purge: boolean): Decision {
+  const tasks = selectTasks(session, names).filter((task) => {
+    if (task.state.kind === 'finished') {
+      if (names.length > 0 && !purge) {
+        throw new PosteError('usage', `task ${task.number} has finished; its file is kept`, {
+          hint: `poste claim --id ${session.id} ${task.number}, or cancel --purge to delete it`,
+        });
+      }
+      return names.length > 0;
+    }
+    return !isSettled(task) || (task.state.kind === 'failed' && names.length > 0);
+  });
+  const purged = purge ? [...tasks, ...selectTasks(session, names).filter((task) => task.state.kind === 'cancelled')] : [];
+  return { ...each(tasks, (task) => [{ type: 'task.cancelled', task: task.number }]), purge: purged.map((task) => task.number) };
+}
+
+function canRetry(task: Task): boolean {
+  return task.state.kind === 'failed' || task.state.kind === 'cancelled' || task.state.kind === 'expired';
+}
+
+/** Tasks that ended without a file begin again; tasks that wait for their next try do it at once. */
+function retry(session: Session, names: readonly string[]): Decision {
+  const tasks = selectTasks(session, names).filter(
+    (task) => task.state.kind === 'waiting' || task.state.kind === 'failed' || (canRetry(task) && names.length > 0),
+  );
+  return each(tasks, ({ number, state }) =>
+    state.kind === 'waiting'
+      ? [{ type: 'task.paused', task: number }, { type: 'task.resumed', task: number, now: false }]
+      : [{ type: 'task.retried', task: number }],
+  );
+}
+
+function claimed(session: Session, number: number, path: string): Decision {
+  const task = session.tasks.get(number);
+  if (task?.state.kind === 'claimed' && task.state.path === path) return NOTHING;
+  if (task?.state.kind !== 'finished') {
+    throw new PosteError('nothing-to-claim', `task ${number} is not there to be claimed any more`);
+  }
+  return { ...NOTHING, events: [{ type: 'task.claimed', task: number, path, by: 'claim' }] };
+}
+
+function forget(session: Session, mode: 'settled' | 'when-done' | 'cancel', purge: boolean): Decision {
+  const tasks = [...session.tasks.values()];
+  const unclaimed = tasks.filter((task) => task.state.kind === 'finished');
+  const open = tasks.filter((task) => !isSettled(task));
+  const later = mode === 'when-done' && (open.length > 0 || unclaimed.length > 0);
+  if (later) return { ...NOTHING, events: [{ type: 'session.forgetting', purge }] };
+  if (open.length > 0 && mode === 'settled') {
+    throw new PosteError('unfinished', `session ${session.id} has ${open.length} unfinished task(s); nothing was forgotten`, {
+      hint: 'forget --when-done waits for them, forget --cancel ends them',
+    });
+  }
+  if (unclaimed.length > 0 && !purge) {
+    throw new PosteError('unfinished', `session ${session.id} holds ${unclaimed.length} unclaimed file(s); nothing was forgotten`, {
+      hint: `poste claim --id ${session.id}, or forget --purge to delete them`,
+    });
+  }
+  return {
+    ...NOTHING,
+    events: [...open.map((task): EventBody => ({ type: 'task.cancelled', task: task.number })), { type: 'session.forgotten' }],
+  };
+}

@@ -1,0 +1,84 @@
+import { isParked, type Session } from './session.js';
+import { isSettled, type Reason, type ReasonCode, type Task } from './task.js';
+
+export interface ScheduleInput {
+  readonly session: Session;
+  /** Tasks whose transfer is under way. */
+  readonly running: ReadonlySet<number>;
+  /** Why the task's conditions keep it from running; empty when they do not. */
+  readonly conditionReasons: (task: Task) => readonly Reason[];
+  /** Why the task's server is left alone for now, or `null`. */
+  readonly hostReason: (task: Task) => Reason | null;
+  /** Epoch milliseconds. */
+  readonly now: number;
+}
+
+/** What the worker does next. */
+export interface Schedule {
+  readonly start: readonly Task[];
+  readonly stop: readonly { readonly task: Task; readonly reasons: readonly Reason[] }[];
+  /** Tasks whose reasons for not running are not those that the journal tells. */
+  readonly wait: readonly { readonly task: Task; readonly reasons: readonly Reason[] }[];
+  readonly giveUp: readonly Task[];
+  /** When something may change by time alone; `null` when nothing will. */
+  readonly nextAt: number | null;
+}
+
+const PRIORITY = { high: 0, normal: 1, low: 2 } as const;
+const TIMED: ReadonlySet<ReasonCode> = new Set(['backoff', 'retry-after', 'disk-full']);
+
+/** Pure: which tasks start, stop, wait or are given up now. High priority first, then in the order added. */
+export function schedule({ session, running, conditionReasons, hostReason, now }: ScheduleInput): Schedule {
+  const start: Task[] = [];
+  const stop: { task: Task; reasons: readonly Reason[] }[] = [];
+  const wait: { task: Task; reasons: readonly Reason[] }[] = [];
+  const giveUp: Task[] = [];
+  const times: number[] = [];
+  let slots = session.settings.jobs - running.size;
+  for (const task of inOrder(session)) {
+    if (isSettled(task)) continue;
+    const deadline = task.createdAt + task.spec.giveUpAfterMs;
+    if (deadline <= now && task.state.kind !== 'paused') {
+      giveUp.push(task);
+      continue;
+    }
+    if (isParked(task)) continue;
+    times.push(deadline);
+    const unmet = task.ignoreConditions ? [] : conditionReasons(task);
+    if (running.has(task.number)) {
+      if (unmet.length > 0) stop.push({ task, reasons: unmet });
+      continue;
+    }
+    const host = hostReason(task);
+    const reasons = [...timedReasons(task, now), ...(host === null ? [] : [host]), ...unmet];
+    for (const { nextCheckAt } of reasons) if (nextCheckAt !== null) times.push(nextCheckAt);
+    if (reasons.length > 0) {
+      if (!sameCodes(task, reasons)) wait.push({ task, reasons: reasons.map((reason) => keepSince(task, reason)) });
+    } else if (slots > 0) {
+      slots -= 1;
+      start.push(task);
+    }
+  }
+  return { start, stop, wait, giveUp, nextAt: times.length === 0 ? null : Math.min(...times) };
+}
+
+function inOrder(session: Session): Task[] {
+  return [...session.tasks.values()].sort((a, b) => PRIORITY[a.spec.priority] - PRIORITY[b.spec.priority] || a.number - b.number);
+}
+
+/** A back-off that the journal tells and that has not passed yet. */
+function timedReasons(task: Task, now: number): Reason[] {
+  if (task.state.kind !== 'waiting') return [];
+  return task.state.reasons.filter(({ code, nextCheckAt }) => TIMED.has(code) && nextCheckAt !== null && nextCheckAt > now);
+}
+
+function sameCodes(task: Task, reasons: readonly Reason[]): boolean {
+  if (task.state.kind !== 'waiting') return false;
+  const codes = task.state.reasons.map(({ code }) => code);
+  return codes.length === reasons.length && reasons.every(({ code }) => codes.includes(code));
+}
+
+function keepSince(task: Task, reason: Reason): Reason {
+  const known = task.state.kind === 'waiting' ? task.state.reasons.find(({ code }) => code === reason.code) : undefined;
+  return known === undefined ? reason : { ...reason, since: Math.min(known.since, reason.since) };
+}

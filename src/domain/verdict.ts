@@ -1,0 +1,170 @@
+import type { Answer } from './answer.js';
+import type { JoinProof } from './provenance.js';
+import type { Representation } from './task.js';
+import { compareValidators, ifRangeOf, type Validators } from './validators.js';
+
+/** What is known of the file whose first bytes are here. */
+export interface Known {
+  /** Bytes; `null` while nobody said. */
+  readonly total: number | null;
+  readonly validators: Validators;
+  /** An entity tag was there, but a weak one. */
+  readonly hasWeakEtag: boolean;
+  readonly contentType: string | null;
+  readonly contentEncoding: string | null;
+}
+
+/**
+ * How the bytes were asked for. `conditional` and `plain` ask for the rest, with `If-Range` or without; `open` asks for
+ * `bytes=0-`, `unranged` for no range at all: both take whatever version there is, from its first byte.
+ */
+export type Mode = 'conditional' | 'plain' | 'open' | 'unranged';
+
+export interface JudgedBy {
+  readonly mode: Mode;
+  /** First byte asked for. */
+  readonly from: number;
+  /** The first byte that is not here yet; bytes from `from` to here are fetched again to be compared. */
+  readonly join: number;
+  /** A digest of the whole was given: it will tell in the end whether the pieces belong together. */
+  readonly hasDigest: boolean;
+  /** The user said that the file has no bytes. */
+  readonly expectsNothing: boolean;
+}
+
+export type Verdict =
+  /** The body is the file from its first byte on; `total` is null when only the end will tell. */
+  | { readonly kind: 'begin'; readonly total: number | null; readonly end: number | null; readonly restart: Restart | null }
+  /** The body is bytes `start` to `end` of the version that is here. */
+  | { readonly kind: 'append'; readonly start: number; readonly end: number; readonly total: number | null; readonly proof: JoinProof }
+  /** Every byte is here already. */
+  | { readonly kind: 'complete'; readonly total: number }
+  /** This answer is of no use; ask once more, otherwise. */
+  | { readonly kind: 'again'; readonly mode: Mode; readonly restart: Restart | null }
+  /** A log-in page stands in the way: keep what is here and come back later. */
+  | { readonly kind: 'portal' }
+  | { readonly kind: 'malformed'; readonly message: string }
+  /** Not an answer about the bytes at all. */
+  | { readonly kind: 'status' };
+
+/** Why the bytes that are here cannot be continued. Only changes count towards `keeps-changing`. */
+export interface Restart {
+  readonly reason: string;
+  readonly changed: boolean;
+}
+
+/** Judges an answer to a request for a file of which nothing is `known`, or of which some bytes are here. Redirects are not for here. */
+export function judge(known: Known | null, asked: JudgedBy, answer: Answer): Verdict {
+  if (asked.mode === 'open' || asked.mode === 'unranged') return judgeWhole(known, asked, answer);
+  return known === null ? { kind: 'again', mode: 'open', restart: null } : judgeRest(known, asked, answer);
+}
+
+/** What proves that a later request speaks of the same version. */
+export function evidenceOf(validators: Validators, hasDigest: boolean): Representation['evidence'] {
+  if (validators.etag !== null) return 'etag';
+  if (validators.lastModified !== null && validators.dateIsStrong) return 'last-modified';
+  return hasDigest ? 'digest' : 'none';
+}
+
+/** Encoded bytes are not resumed: which encoding a range was cut from is anyone's guess. */
+export function canResume(known: Known, hasDigest: boolean): boolean {
+  return known.contentEncoding === null && evidenceOf(known.validators, hasDigest) !== 'none';
+}
+
+/** How to ask for the rest at first. */
+export function resumeMode(known: Known): Mode {
+  return ifRangeOf(known.validators, known.hasWeakEtag) === null ? 'plain' : 'conditional';
+}
+
+function judgeWhole(known: Known | null, { mode, expectsNothing }: JudgedBy, answer: Answer): Verdict {
+  const useless = (message: string): Verdict =>
+    mode === 'open' ? { kind: 'again', mode: 'unranged', restart: null } : { kind: 'malformed', message };
+  const range = answer.contentRange;
+  switch (answer.status) {
+    case 200:
+      if (known !== null && isPortal(known, answer)) return { kind: 'portal' };
+      return { kind: 'begin', total: answer.contentLength, end: answer.contentLength, restart: null };
+    case 206:
+      if (mode === 'unranged') return useless('the server sent a part although the whole was asked for');
+      if (range?.kind !== 'range' || range.start !== 0 || answer.contentEncoding !== null || !lengthFits(answer, range)) {
+        return useless('the server sent another part than the one asked for');
+      }
+      return { kind: 'begin', total: range.total, end: range.end, restart: null };
+    case 416:
+      if (range?.kind === 'unsatisfied' && range.total === 0) return { kind: 'begin', total: 0, end: 0, restart: null };
+      return useless('the server refuses to send the file in any range');
+    case 204:
+      if (expectsNothing) return { kind: 'begin', total: 0, end: 0, restart: null };
+      return useless('the server answered 204, which carries no file');
+    case 304:
+    case 412:
+      return useless(`the server answered ${answer.status}, which carries no file`);
+    default:
+      return { kind: 'status' };
+  }
+}
+
+function judgeRest(known: Known, asked: JudgedBy, answer: Answer): Verdict {
+  const next: Verdict = asked.mode === 'conditional'
+    ? { kind: 'again', mode: 'plain', restart: null }
+    : { kind: 'again', mode: 'unranged', restart: { reason: 'the server does not continue the file where it was left', changed: false } };
+  const changed = (reason: string): Verdict => ({ kind: 'again', mode: 'open', restart: { reason, changed: true } });
+  const compared = compareValidators(known.validators, answer.validators);
+  const range = answer.contentRange;
+  switch (answer.status) {
+    case 206: {
+      if (range?.kind !== 'range' || range.start > asked.from || range.end < asked.join) return next;
+      if (answer.contentEncoding !== null || !lengthFits(answer, range)) return next;
+      if (range.total !== null && known.total !== null && range.total !== known.total) {
+        return changed(`its size changed from ${known.total} to ${range.total} bytes`);
+      }
+      const proof = compared === 'etag' || compared === 'last-modified' ? compared : asked.hasDigest ? 'digest' : null;
+      if (proof !== null) return { kind: 'append', start: range.start, end: range.end, total: range.total ?? known.total, proof };
+      return changed(compared === 'different' ? 'it changed at the server' : 'the server no longer says which version it sends');
+    }
+    case 200: {
+      if (isPortal(known, answer)) return { kind: 'portal' };
+      const sameSize = known.total !== null && answer.contentLength === known.total;
+      const perhapsSame = compared === 'etag' || compared === 'last-modified' || (asked.hasDigest && sameSize);
+      if (asked.mode === 'conditional' && perhapsSame) return next;
+      return {
+        kind: 'begin',
+        total: answer.contentLength,
+        end: answer.contentLength,
+        restart: perhapsSame || compared === 'unknown'
+          ? { reason: 'the server sends it only as a whole', changed: false }
+          : { reason: 'it changed at the server', changed: true },
+      };
+    }
+    case 416:
+      if (range?.kind !== 'unsatisfied') return next;
+      if (range.total === asked.join && (known.total ?? range.total) === range.total && compared !== 'different') {
+        return { kind: 'complete', total: range.total };
+      }
+      return range.total <= asked.from ? changed(`only ${range.total} bytes of it are left at the server`) : next;
+    case 204:
+    case 304:
+    case 412:
+      return { kind: 'again', mode: 'unranged', restart: { reason: `the server answered ${answer.status} to a range`, changed: false } };
+    default:
+      return { kind: 'status' };
+  }
+}
+
+function lengthFits(answer: Answer, range: { readonly start: number; readonly end: number }): boolean {
+  return answer.contentLength === null || answer.contentLength === range.end - range.start;
+}
+
+/** Far smaller: a sixteenth of what was promised. */
+const PORTAL_SHARE = 16;
+
+/** A page in place of the file that was under way, as hotel networks and expired log-ins send it: with status 200. */
+function isPortal(known: Known, answer: Answer): boolean {
+  if (answer.validators.etag !== null && answer.validators.etag === known.validators.etag) return false;
+  const isPage = answer.contentType === 'text/html' || answer.contentType === 'application/xhtml+xml';
+  if (isPage && known.contentType !== answer.contentType) return true;
+  if (answer.validators.etag !== null || answer.validators.lastModified !== null) return false;
+  if (known.validators.etag === null && known.validators.lastModified === null && known.contentType === answer.contentType) return false;
+  if (known.contentType !== answer.contentType) return true;
+  return known.total !== null && answer.contentLength !== null && answer.contentLength * PORTAL_SHARE < known.total;
+}

@@ -1,0 +1,157 @@
+import { dirname } from 'node:path';
+import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
+import { selectTasks } from '../domain/select.js';
+import { isSettled, type Task } from '../domain/task.js';
+import { claimTask } from '../delivery/claim.js';
+import { resolveDestination, type OnConflict } from '../delivery/destination.js';
+import { receiptPath } from '../store/paths.js';
+import { ask, type Asking } from './ask.js';
+import { follow } from './follow.js';
+import { requireSession } from './read.js';
+
+export interface ClaimRequest {
+  /** Numbers or file names; none is every finished task. */
+  readonly names: readonly string[];
+  /** As typed; `null` is the recorded destination, else the current directory. */
+  readonly to: string | null;
+  readonly cwd: string;
+  readonly onConflict: OnConflict;
+  /** Wait for what is unfinished, and then claim. */
+  readonly wait: boolean;
+  /** Milliseconds for the waiting; `null` is forever. */
+  readonly timeoutMs: number | null;
+  /** When this claimer began, epoch milliseconds: tells a repeated claim from one that lost a race. */
+  readonly since: number;
+}
+
+export interface ClaimedFile {
+  readonly task: number;
+  readonly name: string;
+  readonly from: string;
+  readonly path: string;
+  readonly size: number;
+  readonly sha256: string;
+  readonly receipt: string;
+}
+
+export interface Claimed {
+  readonly claimed: readonly ClaimedFile[];
+  readonly failed: readonly { readonly task: number; readonly error: ErrorInfo }[];
+}
+
+/** How long a claim waits for another delivery of the same file (a hook, another claim), milliseconds. */
+const DELIVERY_DEADLINE = 15 * 60_000;
+
+/**
+ * Moves finished files to where they belong. What cannot be moved is in `failed`; its file stays in temp.
+ * @throws PosteError `no-session`, `no-task`, `nothing-to-claim`, `unfinished`, `timeout`
+ */
+export async function claim(asking: Asking, request: ClaimRequest): Promise<Claimed> {
+  if (request.wait) await waitForOutcome(asking, request);
+  const { session } = await requireSession(asking.home, asking.id);
+  const selected = selectTasks(session, request.names);
+  const chosen = request.names.length > 0 ? selected : worthClaiming(selected);
+  if (chosen.length === 0) throw nothingToClaim(asking.id, selected);
+  const claimed: ClaimedFile[] = [];
+  const failed: { task: number; error: ErrorInfo }[] = [];
+  for (const task of chosen) {
+    try {
+      claimed.push(await claimOne(asking, task, request));
+    } catch (error) {
+      failed.push({ task: task.number, error: errorInfo(error) });
+    }
+  }
+  return { claimed, failed };
+}
+
+/** Without names: what has finished; when nothing has, what was claimed before (the same claim again). */
+function worthClaiming(tasks: readonly Task[]): Task[] {
+  const finished = tasks.filter((task) => task.state.kind === 'finished');
+  return finished.length > 0 ? finished : tasks.filter((task) => task.state.kind === 'claimed');
+}
+
+async function claimOne(asking: Asking, task: Task, request: ClaimRequest): Promise<ClaimedFile> {
+  if (task.state.kind === 'claimed') return claimedBefore(asking, task, request);
+  if (task.state.kind !== 'finished') throw notClaimable(asking.id, task);
+  const destination = await resolveDestination({ to: request.to, cwd: request.cwd, name: task.spec.name, taskTo: task.spec.to });
+  const outcome = await claimTask({
+    paths: asking.paths,
+    task: task.number,
+    destination,
+    onConflict: request.onConflict,
+    recordClaim: async ({ path }) => {
+      await ask(asking, { kind: 'claimed', task: task.number, path });
+    },
+    waitMs: DELIVERY_DEADLINE,
+    insideHook: process.env['POSTE_EVENT_ID'] ?? null,
+    reload: () => reload(asking, task.number),
+  });
+  if (outcome.kind === 'claimed') return claimedFile(asking, task, outcome.path);
+  if (outcome.task.state.kind === 'claimed') return claimedBefore(asking, outcome.task, request);
+  throw notClaimable(asking.id, outcome.task);
+}
+
+/**
+ * The same claim again finds the same path. One that was under way while another took the file has lost the race
+ * instead: of any number of simultaneous claimers one gets it.
+ */
+async function claimedBefore(asking: Asking, task: Task, request: ClaimRequest): Promise<ClaimedFile> {
+  if (task.state.kind !== 'claimed') throw notClaimable(asking.id, task);
+  const { path, at, by } = task.state;
+  if (at >= request.since) {
+    throw new PosteError('nothing-to-claim', `task ${task.number} was claimed at the same moment by another ${by}, which has it now`, {
+      hint: `poste status --id ${asking.id} ${task.number} tells where`,
+    });
+  }
+  const destination = await resolveDestination({ to: request.to, cwd: request.cwd, name: task.spec.name, taskTo: task.spec.to });
+  const same = path === destination || (path !== null && request.onConflict === 'rename' && dirname(path) === dirname(destination));
+  if (!same || path === null) {
+    throw new PosteError('claimed-elsewhere', `task ${task.number} was claimed already, ${path === null ? 'by a hook' : `to ${path}`}`, {
+      hint: 'a file is delivered once; start --new fetches it again',
+    });
+  }
+  return claimedFile(asking, task, path);
+}
+
+function claimedFile(asking: Asking, task: Task, path: string): ClaimedFile {
+  if (task.state.kind !== 'finished' && task.state.kind !== 'claimed') throw notClaimable(asking.id, task);
+  const { file, size, sha256 } = task.state;
+  return { task: task.number, name: task.spec.name, from: file, path, size, sha256, receipt: receiptPath(asking.paths, task.number) };
+}
+
+async function reload(asking: Asking, number: number): Promise<Task> {
+  const { session } = await requireSession(asking.home, asking.id);
+  const task = session.tasks.get(number);
+  if (task === undefined) throw new PosteError('no-task', `session ${asking.id} has no task ${number} any more`);
+  return task;
+}
+
+async function waitForOutcome(asking: Asking, { names, timeoutMs }: ClaimRequest): Promise<void> {
+  const signal = timeoutMs === null ? new AbortController().signal : AbortSignal.timeout(timeoutMs);
+  const following = follow({ asking, since: 'now', revive: true, signal });
+  for (let step = await following.next(); step.done !== true; step = await following.next()) {
+    const { value } = step;
+    if (value.kind !== 'event' && value.kind !== 'snapshot') continue;
+    const session = value.kind === 'event' ? value.session : value.view.session;
+    if (names.length > 0 && selectTasks(session, names).every(isSettled)) return;
+  }
+  if (signal.aborted) {
+    throw new PosteError('timeout', `session ${asking.id} was not done in time; it goes on, and nothing was claimed`, {
+      hint: `poste claim --id ${asking.id} --wait waits again`,
+    });
+  }
+}
+
+function nothingToClaim(id: string, tasks: readonly Task[]): PosteError {
+  const open = tasks.filter((task) => !isSettled(task)).length;
+  const why = tasks.length === 0 ? 'it has no task' : open > 0 ? `${open} task(s) not finished yet` : 'nothing finished that is still there';
+  return new PosteError('nothing-to-claim', `session ${id} has nothing to claim: ${why}`, {
+    hint: open > 0 ? `poste claim --id ${id} --wait waits for it` : `poste status --id ${id}`,
+  });
+}
+
+function notClaimable(id: string, task: Task): PosteError {
+  const { kind } = task.state;
+  const hint = isSettled(task) ? `poste status --id ${id} ${task.number} says why` : `poste claim --id ${id} --wait waits for it`;
+  return new PosteError('nothing-to-claim', `task ${task.number} cannot be claimed: it is ${kind}`, { hint });
+}

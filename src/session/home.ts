@@ -1,0 +1,64 @@
+import { lstat, readdir } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { PosteError } from '../domain/errors.js';
+import { sameIgnoringCase } from '../domain/ids.js';
+import { makeDir, systemCode } from '../store/files.js';
+import { sessionsDir } from '../store/paths.js';
+
+/** Where poste keeps everything; absolute. Nothing is created or checked here. */
+export function homePath(env: NodeJS.ProcessEnv, platform: NodeJS.Platform = process.platform): string {
+  if (env['POSTE_HOME']) return resolve(env['POSTE_HOME']);
+  if (env['XDG_STATE_HOME']) return resolve(env['XDG_STATE_HOME'], 'poste');
+  if (platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'poste');
+  if (platform === 'win32') return join(env['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local'), 'poste');
+  return join(homedir(), '.local', 'state', 'poste');
+}
+
+/**
+ * Refuses a home that another user owns or may write to: whoever can write there can have commands run.
+ * A home that does not exist yet is fine.
+ */
+export async function checkHome(home: string): Promise<void> {
+  for (const path of [home, sessionsDir(home)]) {
+    const found = await lstat(path).catch((error: unknown) => {
+      if (systemCode(error) === 'ENOENT') return null;
+      throw error;
+    });
+    if (found === null) return;
+    if (!found.isDirectory()) throw unsafe(path, 'is not a directory', `move it away, or set POSTE_HOME`);
+    const user = process.getuid?.();
+    if (user !== undefined && found.uid !== user) throw unsafe(path, 'belongs to another user', 'set POSTE_HOME to a directory of your own');
+    if (user !== undefined && (found.mode & 0o022) !== 0) throw unsafe(path, 'can be written by others', `chmod 700 ${path}`);
+  }
+}
+
+export async function makeHome(home: string): Promise<void> {
+  await makeDir(sessionsDir(home));
+}
+
+/** The ids that have a folder, sorted. */
+export async function sessionIds(home: string): Promise<string[]> {
+  try {
+    const entries = await readdir(sessionsDir(home), { withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+      .map((entry) => entry.name)
+      .sort();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Two ids that differ only in case would be one folder on some file systems. */
+export async function checkIdIsDistinct(home: string, id: string): Promise<void> {
+  const twin = (await sessionIds(home)).find((other) => other !== id && sameIgnoringCase(other, id));
+  if (twin !== undefined) {
+    throw new PosteError('usage', `there is a session ${twin} already, which differs from ${id} only in case`, { hint: `use --id ${twin}, or another name` });
+  }
+}
+
+function unsafe(path: string, what: string, hint: string): PosteError {
+  return new PosteError('usage', `${path} ${what}; poste does not use it`, { hint });
+}

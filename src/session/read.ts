@@ -1,0 +1,48 @@
+import { PosteError } from '../domain/errors.js';
+import type { Progress } from '../domain/progress.js';
+import { sessionState, type Session, type SessionStateKind } from '../domain/session.js';
+import { JournalReader, type JournalDamage } from '../store/journal-reader.js';
+import { readOwner, type Owner } from '../store/ownership.js';
+import { sessionPaths, type SessionPaths } from '../store/paths.js';
+import { readProgress } from '../store/progress.js';
+
+/** A session as anyone may see it at one moment, whether its worker lives or not. */
+export interface SessionView {
+  readonly session: Session;
+  readonly paths: SessionPaths;
+  readonly state: SessionStateKind;
+  /** The live worker; `null` when there is none (a command that owns the session for a moment is none). */
+  readonly worker: Owner | null;
+  /** What the live worker last said; `null` without one. */
+  readonly progress: Progress | null;
+  readonly damage: JournalDamage | null;
+}
+
+/** The session, or `null` when there is no such thing. Changes nothing on disk. */
+export async function readSession(home: string, id: string): Promise<SessionView | null> {
+  const paths = sessionPaths(home, id);
+  const reader = new JournalReader(paths.journal);
+  await reader.poll();
+  const { session, damage } = reader;
+  if (session === null || session.forgotten) return null;
+  const holder = await readOwner(paths);
+  const worker = (holder.kind === 'live' || holder.kind === 'foreign') && holder.owner.role === 'worker' ? holder.owner : null;
+  const progress = worker === null ? null : await readProgress(paths);
+  return {
+    session,
+    paths,
+    state: sessionState(session, worker !== null),
+    worker,
+    progress: progress?.pid === worker?.identity.pid ? progress : null,
+    damage,
+  };
+}
+
+/** @throws PosteError `no-session` */
+export async function requireSession(home: string, id: string): Promise<SessionView> {
+  const view = await readSession(home, id);
+  if (view === null) {
+    throw new PosteError('no-session', `there is no session ${id}`, { hint: 'poste status lists the sessions; poste start makes one' });
+  }
+  return view;
+}

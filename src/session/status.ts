@@ -1,0 +1,66 @@
+import { countStates } from '../domain/session.js';
+import type { ExplainedTask } from './explain.js';
+import { sessionIds } from './home.js';
+import { readSession, type SessionView } from './read.js';
+import { reasonJson, taskJson, waitingReasons, type ReasonJson, type TaskJson } from './task-view.js';
+import type { Reason, Task } from '../domain/task.js';
+
+export interface SessionJson {
+  readonly id: string;
+  readonly generation: number;
+  readonly state: string;
+  readonly worker: { readonly pid: number; readonly startedAt: string } | null;
+  readonly discretionary: boolean;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly bytesReceived: number;
+  readonly bytesExpected: number | null;
+  readonly waiting: readonly ReasonJson[];
+  readonly damage: { readonly lines: number } | null;
+  /** Only with `--explain`. */
+  readonly explain?: readonly ExplainedTask[];
+  readonly tasks: readonly TaskJson[];
+}
+
+/** One session for showing; `only` keeps some of its tasks. */
+export async function sessionJson(view: SessionView, only?: readonly Task[]): Promise<SessionJson> {
+  const { session } = view;
+  const tasks: TaskJson[] = [];
+  for (const task of only ?? session.tasks.values()) tasks.push(await taskJson(view, task));
+  const counts: Record<string, number> = {};
+  for (const { state } of tasks) counts[state] = (counts[state] ?? 0) + 1;
+  return {
+    id: session.id,
+    generation: session.generation,
+    state: view.state,
+    worker: view.worker === null ? null : { pid: view.worker.identity.pid, startedAt: view.worker.startedAt },
+    discretionary: [...session.tasks.values()].some((task) => task.spec.conditions.when !== null),
+    counts: only === undefined ? counts : countStates(session),
+    bytesReceived: tasks.reduce((sum, task) => sum + task.bytesReceived, 0),
+    bytesExpected: tasks.every((task) => task.bytesExpected !== null) ? tasks.reduce((sum, task) => sum + (task.bytesExpected ?? 0), 0) : null,
+    waiting: sessionReasons(session.tasks.values()).map(reasonJson),
+    damage: view.damage,
+    tasks,
+  };
+}
+
+/** Every session of a home that has a journal to read. */
+export async function readAllSessions(home: string): Promise<SessionView[]> {
+  const views: SessionView[] = [];
+  for (const id of await sessionIds(home)) {
+    const view = await readSession(home, id);
+    if (view !== null) views.push(view);
+  }
+  return views;
+}
+
+/** Each reason once, the oldest of its code. */
+function sessionReasons(tasks: Iterable<Task>): Reason[] {
+  const byCode = new Map<string, Reason>();
+  for (const task of tasks) {
+    for (const reason of waitingReasons(task)) {
+      const known = byCode.get(reason.code);
+      if (known === undefined || reason.since < known.since) byCode.set(reason.code, reason);
+    }
+  }
+  return [...byCode.values()];
+}

@@ -1,0 +1,52 @@
+import { open } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { PosteError } from '../domain/errors.js';
+import { printable } from '../domain/printable.js';
+import { spawnDetached, workerEnvironment } from '../platform/detached.js';
+import { systemCode } from '../store/files.js';
+import type { SessionPaths } from '../store/paths.js';
+
+const WORKER = fileURLToPath(new URL('../worker/main.js', import.meta.url));
+const LAST_WORDS = 2000;
+
+/** A worker process that is starting; it may find that another one owns the session, and leave. */
+export interface StartingWorker {
+  readonly pid: number;
+  /** Its exit code, when it has ended; `null` for a signal. */
+  readonly exited: Promise<number | null>;
+}
+
+export async function startWorker(home: string, id: string, paths: SessionPaths, nice: boolean): Promise<StartingWorker> {
+  return spawnDetached({
+    file: process.execPath,
+    args: [WORKER, id],
+    env: { ...workerEnvironment(process.env), POSTE_HOME: home },
+    logPath: paths.log,
+    nice,
+  });
+}
+
+/** The error for a worker that ended before it could serve: its last words are what its user can go by. */
+export async function workerFailed(paths: SessionPaths, id: string, code: number | null): Promise<PosteError> {
+  const words = printable((await lastLine(paths.log)) ?? 'it said nothing');
+  return new PosteError('worker', `the worker of session ${id} did not start (${code === null ? 'killed' : `exit ${code}`}): ${words}`, {
+    hint: `what was asked for is recorded; see ${paths.log}, then: poste attach --id ${id}`,
+  });
+}
+
+async function lastLine(path: string): Promise<string | null> {
+  try {
+    const handle = await open(path, 'r');
+    try {
+      const { size } = await handle.stat();
+      const buffer = Buffer.alloc(Math.min(size, LAST_WORDS));
+      await handle.read(buffer, 0, buffer.length, size - buffer.length);
+      return buffer.toString('utf8').trim().split('\n').at(-1) ?? null;
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return null;
+    throw error;
+  }
+}

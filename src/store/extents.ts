@@ -1,0 +1,92 @@
+import { addExtent, clipExtents, type Extent } from '../domain/segments.js';
+import { PosteError } from '../domain/errors.js';
+import type { Provenance } from '../domain/provenance.js';
+import type { Known } from '../domain/verdict.js';
+import { seal, unseal } from './sealed.js';
+
+/** What the bytes of a part file are bytes of. */
+export interface PartHeader extends Known {
+  readonly provenance: Provenance;
+  /** How often the remote file changed under this download, over all generations of its part. */
+  readonly changes: number;
+}
+
+/** The record of a part file: what is on disk of which version. */
+export interface PartRecord {
+  readonly header: PartHeader;
+  /** Survives a killed process. */
+  readonly written: readonly Extent[];
+  /** Survives a power cut. */
+  readonly durable: readonly Extent[];
+  /** What was fetched a second time last, and found equal. */
+  readonly compared: Extent | null;
+}
+
+/**
+ * The extents file: sealed JSON lines, only ever appended to. The last `part` line holds; the ranges are
+ * `[start, end)` in bytes. Whatever comes after a damaged line is not believed.
+ */
+export type ExtentLine =
+  | { readonly v: 1; readonly boot: string; readonly part: PartHeader }
+  | { readonly w: readonly [number, number] }
+  | { readonly d: readonly (readonly [number, number])[] }
+  | { readonly c: readonly [number, number] }
+  /** A sync failed: only what was durable before it still counts. */
+  | { readonly back: true };
+
+export function extentLine(line: ExtentLine): string {
+  return `${seal(line)}\n`;
+}
+
+/** A record as the shortest file that says the same. */
+export function formatRecord(record: PartRecord, boot: string): string {
+  return [
+    extentLine({ v: 1, boot, part: record.header }),
+    extentLine({ d: record.durable.map(pair) }),
+    ...record.written.map((extent) => extentLine({ w: pair(extent) })),
+    ...(record.compared === null ? [] : [extentLine({ c: pair(record.compared) })]),
+  ].join('');
+}
+
+/**
+ * Reads an extents file. Under another boot id than `boot` only the durable marks count; nothing counts beyond `length`,
+ * the part file's real size. `null` when not even the first line is whole.
+ * @throws PosteError `newer-version` when a later poste wrote it.
+ */
+export function parseRecord(text: string, boot: string, length: number): PartRecord | null {
+  let header: PartHeader | null = null;
+  let writtenBoot = '';
+  let written: readonly Extent[] = [];
+  let durable: readonly Extent[] = [];
+  let compared: Extent | null = null;
+  for (const line of text.split('\n')) {
+    // The JSON was sealed by this program: the checksum is what makes the cast true.
+    const record = unseal(line) as ExtentLine | null;
+    if (record === null) break;
+    if ('v' in record) {
+      if (record.v !== 1) throw new PosteError('newer-version', 'this download was begun by a newer poste', { hint: 'use that version' });
+      header = record.part;
+      writtenBoot = record.boot;
+    } else if ('w' in record) written = addExtent(written, extent(record.w));
+    else if ('d' in record) durable = record.d.map(extent);
+    else if ('c' in record) compared = extent(record.c);
+    else written = durable;
+  }
+  if (header === null) return null;
+  const sameBoot = writtenBoot === boot;
+  durable = clipExtents(durable, length);
+  return {
+    header,
+    written: sameBoot ? clipExtents(durable.reduce(addExtent, written), length) : durable,
+    durable,
+    compared: sameBoot ? compared : null,
+  };
+}
+
+export function pair({ start, end }: Extent): readonly [number, number] {
+  return [start, end];
+}
+
+function extent([start, end]: readonly [number, number]): Extent {
+  return { start, end };
+}

@@ -1,0 +1,94 @@
+import { constants } from 'node:fs';
+import { link, lstat, mkdir, open, readFile, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { basename, dirname, join } from 'node:path';
+
+/** The `code` of a system error (`ENOENT`, `EEXIST`, …), or `undefined` for anything else. */
+export function systemCode(thrown: unknown): string | undefined {
+  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined;
+}
+
+/** Makes a directory and its parents 0700 whatever the umask: 0700 has no bit that a usual umask takes. */
+export async function makeDir(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+}
+
+/** Makes names in a directory (created, renamed, removed) survive a power cut. */
+export async function syncDir(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Replaces a file as a whole: readers see the old content or the new. `durable` also survives a power cut. */
+export async function replaceFile(path: string, content: string | Uint8Array, { durable }: { durable: boolean }): Promise<void> {
+  const temporary = await writeBeside(path, content, durable);
+  await rename(temporary, path);
+  if (durable) await syncDir(dirname(path));
+}
+
+/** Creates a file that must not exist, with its content complete from the first instant. Throws EEXIST. */
+export async function createFile(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = await writeBeside(path, content, true);
+  try {
+    await link(temporary, path);
+  } finally {
+    await unlink(temporary);
+  }
+  await syncDir(dirname(path));
+}
+
+/** The file's text, or `null` when there is none. */
+export async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return null;
+    throw error;
+  }
+}
+
+export async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
+    throw error;
+  }
+}
+
+export async function removeIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+  }
+}
+
+/** Writes all of `bytes` at `position`; the system may take fewer at a time. */
+export async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number | null): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position === null ? null : position + done);
+    done += bytesWritten;
+  }
+}
+
+async function writeBeside(path: string, content: string | Uint8Array, durable: boolean): Promise<string> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  const handle = await open(temporary, 'wx', 0o600);
+  try {
+    await writeFully(handle, typeof content === 'string' ? Buffer.from(content) : content, null);
+    if (durable) await handle.datasync();
+  } catch (error) {
+    await unlink(temporary);
+    throw error;
+  } finally {
+    await handle.close();
+  }
+  return temporary;
+}

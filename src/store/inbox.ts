@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Answer, Request } from '../domain/requests.js';
+import { createFile, makeDir, readIfThere, removeIfThere, replaceFile, systemCode } from './files.js';
+import type { SessionPaths } from './paths.js';
+import { seal, unseal } from './sealed.js';
+
+const REQUEST_VERSION = 1;
+/** Milliseconds after which an answer that nobody fetched is swept. */
+const ANSWER_LIFETIME = 10 * 60_000;
+
+export interface PendingRequest {
+  /** Sorts by time of asking. */
+  readonly requestId: string;
+  /** `null` when the file is damaged or of another version. */
+  readonly request: Request | null;
+}
+
+/** Puts a request, durably, where the session's owner looks. Returns the id under which it will be answered. */
+export async function submit(paths: SessionPaths, request: Request): Promise<string> {
+  await makeDir(paths.inbox);
+  await makeDir(paths.answers);
+  const requestId = `${Date.now().toString().padStart(15, '0')}-${randomBytes(6).toString('hex')}`;
+  await createFile(join(paths.inbox, `${requestId}.json`), seal({ v: REQUEST_VERSION, request }));
+  return requestId;
+}
+
+/** The ids of requests that wait, oldest first. */
+export async function pendingIds(paths: SessionPaths): Promise<string[]> {
+  return (await namesIn(paths.inbox)).sort();
+}
+
+export async function readRequest(paths: SessionPaths, requestId: string): Promise<PendingRequest | null> {
+  const text = await readIfThere(join(paths.inbox, `${requestId}.json`));
+  if (text === null) return null;
+  const record = unseal(text);
+  const sound = record !== null && record['v'] === REQUEST_VERSION;
+  return { requestId, request: sound ? (record['request'] as Request) : null };
+}
+
+/** Tells the asker, then takes the request away: a crash between the two asks again, which must do no harm. */
+export async function answerRequest(paths: SessionPaths, requestId: string, answer: Answer): Promise<void> {
+  await replaceFile(join(paths.answers, `${requestId}.json`), seal({ answer }), { durable: false });
+  await removeIfThere(join(paths.inbox, `${requestId}.json`));
+}
+
+/** The answer, taken away, or `null` while there is none. */
+export async function takeAnswer(paths: SessionPaths, requestId: string): Promise<Answer | null> {
+  const path = join(paths.answers, `${requestId}.json`);
+  const text = await readIfThere(path);
+  const record = text === null ? null : unseal(text);
+  if (record === null) return null;
+  await removeIfThere(path);
+  return record['answer'] as Answer;
+}
+
+/** Takes a request back that nobody has acted on. */
+export async function withdraw(paths: SessionPaths, requestId: string): Promise<void> {
+  await removeIfThere(join(paths.inbox, `${requestId}.json`));
+}
+
+/** Removes answers whose askers have gone. */
+export async function sweepAnswers(paths: SessionPaths, now: number): Promise<void> {
+  for (const name of await namesIn(paths.answers)) {
+    const path = join(paths.answers, `${name}.json`);
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: now }));
+    if (now - mtimeMs > ANSWER_LIFETIME) await removeIfThere(path);
+  }
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    const names = await readdir(directory);
+    return names.filter((name) => name.endsWith('.json') && !name.startsWith('.')).map((name) => name.slice(0, -5));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}

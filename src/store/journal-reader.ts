@@ -1,0 +1,116 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import { PosteError } from '../domain/errors.js';
+import type { SessionEvent } from '../domain/events.js';
+import { SessionFold, type Session } from '../domain/session.js';
+import { systemCode } from './files.js';
+import { unseal } from './sealed.js';
+
+export const JOURNAL_VERSION = 1;
+const NEWLINE = 0x0a;
+const READ_SIZE = 1 << 20;
+
+/** What could not be read: lines that fail their checksum, other than a torn last one. */
+export interface JournalDamage {
+  readonly lines: number;
+}
+
+/**
+ * Reads a journal from its beginning and goes on where it stopped each time that {@link poll} is called.
+ * A last line without its newline is left for the next call: it may still be in the writing.
+ */
+export class JournalReader {
+  readonly #path: string;
+  #offset = 0;
+  #rest: Buffer = Buffer.alloc(0);
+  #generation = 0;
+  #damagedLines = 0;
+  readonly #fold = new SessionFold();
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  get session(): Session | null {
+    return this.#fold.session;
+  }
+
+  get damage(): JournalDamage | null {
+    return this.#damagedLines === 0 ? null : { lines: this.#damagedLines };
+  }
+
+  /** Bytes of the journal that are whole lines. What follows is torn, or still being written. */
+  get wholeBytes(): number {
+    return this.#offset - this.#rest.length;
+  }
+
+  /**
+   * The events since the last call; none when there is no journal yet.
+   * @throws PosteError `newer-version` for a journal that a newer poste wrote
+   */
+  async poll(): Promise<SessionEvent[]> {
+    const handle = await openIfThere(this.#path);
+    if (handle === null) return [];
+    const events: SessionEvent[] = [];
+    try {
+      const buffer = Buffer.allocUnsafe(READ_SIZE);
+      for (;;) {
+        const { bytesRead } = await handle.read(buffer, 0, READ_SIZE, this.#offset);
+        if (bytesRead === 0) return events;
+        this.#offset += bytesRead;
+        this.#take(Buffer.concat([this.#rest, buffer.subarray(0, bytesRead)]), events);
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+
+  #take(bytes: Buffer, events: SessionEvent[]): void {
+    let start = 0;
+    for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
+      const event = this.#parse(bytes.toString('utf8', start, end));
+      if (event !== null) {
+        this.#fold.apply(event);
+        events.push(event);
+      }
+      start = end + 1;
+    }
+    this.#rest = bytes.subarray(start);
+  }
+
+  #parse(line: string): SessionEvent | null {
+    const record = unseal(line);
+    if (record === null) {
+      this.#damagedLines += 1;
+      return null;
+    }
+    if (typeof record['v'] === 'number' && record['v'] > JOURNAL_VERSION) {
+      throw new PosteError('newer-version', 'this session was written by a newer poste; nothing was changed', {
+        hint: 'use that version of poste for it',
+      });
+    }
+    const event = decodeEvent(record);
+    if (event === null) this.#damagedLines += 1;
+    // A worker that was thought dead may still write a line: its generation gives it away.
+    if (event === null || event.gen < this.#generation) return null;
+    this.#generation = event.gen;
+    return event;
+  }
+}
+
+/** A line whose checksum holds was written by poste; what is checked here is only what every event has. */
+function decodeEvent(record: Record<string, unknown>): SessionEvent | null {
+  const { v: _version, time, ...rest } = record;
+  if (typeof time !== 'string' || typeof rest['seq'] !== 'number' || typeof rest['gen'] !== 'number' || typeof rest['type'] !== 'string') {
+    return null;
+  }
+  return { ...rest, time: Date.parse(time) } as unknown as SessionEvent;
+}
+
+async function openIfThere(path: string): Promise<FileHandle | null> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return null;
+    throw error;
+  }
+}

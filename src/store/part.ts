@@ -1,0 +1,242 @@
+import { constants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import type { PosteError } from '../domain/errors.js';
+import { addExtent, coveredBytes, type Extent } from '../domain/segments.js';
+import { diskError } from './disk-error.js';
+import { extentLine, formatRecord, pair, type ExtentLine, type PartHeader, type PartRecord } from './extents.js';
+import { replaceFile, syncDir, writeFully } from './files.js';
+import type { TempPaths } from './paths.js';
+
+/** A sync begins after so many bytes or milliseconds; writing waits for it at twice the bytes: the bound after a power cut. */
+const SYNC_BYTES = 32 * 1024 * 1024;
+const SYNC_MS = 10_000;
+/** An extents file longer than this is written anew, shorter. */
+const LONG_RECORD = 1024 * 1024;
+
+/**
+ * One generation of a part file, open for writing: bytes at their offsets, and a record that never claims more than is there.
+ * Methods reject with PosteError `disk-full` or `io`, which names the path.
+ */
+export class PartFile {
+  readonly generation: number;
+  readonly path: string;
+  readonly #handle: FileHandle;
+  readonly #extentsPath: string;
+  readonly #directory: string;
+  readonly #boot: string;
+  #extentsHandle: FileHandle;
+  #record: PartRecord;
+  #recordLength: number;
+  #unsynced = 0;
+  #syncedAt = performance.now();
+  #directorySynced = false;
+  #syncing: Promise<void> | null = null;
+  #failure: PosteError | null = null;
+  /** Lines are appended one after the other, whoever asks. */
+  #lines: Promise<void> = Promise.resolve();
+
+  private constructor(handle: FileHandle, extents: FileHandle, temp: TempPaths, task: number, generation: number, boot: string, record: PartRecord) {
+    this.#handle = handle;
+    this.#extentsHandle = extents;
+    this.generation = generation;
+    this.path = temp.part(task, generation);
+    this.#extentsPath = temp.extents(task, generation);
+    this.#directory = temp.parts;
+    this.#boot = boot;
+    this.#record = record;
+    this.#recordLength = 0;
+  }
+
+  /** For {@link openPart} and {@link createPart}, which see to it that `record` is what the extents file says. */
+  static async over(
+    handle: FileHandle,
+    temp: TempPaths,
+    task: number,
+    generation: number,
+    boot: string,
+    record: PartRecord,
+  ): Promise<PartFile> {
+    const extents = await openRecord(temp.extents(task, generation));
+    return new PartFile(handle, extents, temp, task, generation, boot, record);
+  }
+
+  get header(): PartHeader {
+    return this.#record.header;
+  }
+
+  get extents(): readonly Extent[] {
+    return this.#record.written;
+  }
+
+  get compared(): Extent | null {
+    return this.#record.compared;
+  }
+
+  get received(): number {
+    return coveredBytes(this.#record.written);
+  }
+
+  /** Writes `buffers` one after the other at `position`, then records them. Resolves when a killed process would not lose them. */
+  async write(buffers: readonly Buffer[], position: number): Promise<void> {
+    this.#throwIfFailed();
+    const end = await this.#writeAt(buffers, position);
+    this.#record = { ...this.#record, written: addExtent(this.#record.written, { start: position, end }) };
+    await this.#append({ w: [position, end] });
+    this.#unsynced += end - position;
+    if (this.#unsynced >= SYNC_BYTES || performance.now() - this.#syncedAt >= SYNC_MS) this.#syncing ??= this.#syncOnce();
+    // `#syncOnce` never rejects: what went wrong is in `#failure`.
+    if (this.#unsynced >= 2 * SYNC_BYTES) await this.#syncing;
+  }
+
+  /** Replaces what is known of the file. */
+  async describe(header: PartHeader): Promise<void> {
+    this.#throwIfFailed();
+    this.#record = { ...this.#record, header };
+    await this.#append({ v: 1, boot: this.#boot, part: header });
+  }
+
+  /** Remembers that these bytes were fetched again and are equal. */
+  async noteCompared(compared: Extent): Promise<void> {
+    this.#throwIfFailed();
+    this.#record = { ...this.#record, compared };
+    await this.#append({ c: pair(compared) });
+  }
+
+  /** Makes every byte written so far survive a power cut. */
+  async sync(): Promise<void> {
+    await this.#syncing;
+    this.#throwIfFailed();
+    if (this.#unsynced === 0) return;
+    await this.#syncOnce();
+    this.#throwIfFailed();
+  }
+
+  /** Fills `buffer` from `position` as far as the file goes; answers how many bytes that were. */
+  async read(buffer: Buffer, position: number): Promise<number> {
+    let done = 0;
+    try {
+      while (done < buffer.length) {
+        const { bytesRead } = await this.#handle.read(buffer, done, buffer.length - done, position + done);
+        if (bytesRead === 0) break;
+        done += bytesRead;
+      }
+    } catch (error) {
+      throw diskError(error, this.path);
+    }
+    return done;
+  }
+
+  /** Cuts off what lies beyond `size`, if anything does. */
+  async truncate(size: number): Promise<void> {
+    try {
+      if ((await this.#handle.stat()).size > size) await this.#handle.truncate(size);
+    } catch (error) {
+      throw diskError(error, this.path);
+    }
+  }
+
+  /** Forgets every byte: they are proved wrong. */
+  async clear(): Promise<void> {
+    this.#record = { ...this.#record, written: [], durable: [], compared: null };
+    await this.#lines;
+    await this.#rewriteRecord();
+    await this.truncate(0);
+  }
+
+  /** Syncs what can be synced and closes; never rejects. After a failure the disk's word is not asked a second time. */
+  async close(): Promise<void> {
+    await this.sync().catch(() => undefined);
+    await this.#lines.catch(() => undefined);
+    await Promise.allSettled([this.#handle.close(), this.#extentsHandle.close()]);
+  }
+
+  async #writeAt(buffers: readonly Buffer[], position: number): Promise<number> {
+    let rest = buffers;
+    let at = position;
+    try {
+      while (rest.length > 0) {
+        const { bytesWritten } = await this.#handle.writev(rest, at);
+        at += bytesWritten;
+        rest = without(rest, bytesWritten);
+      }
+    } catch (error) {
+      throw this.#fail(error, this.path);
+    }
+    return at;
+  }
+
+  async #append(line: ExtentLine): Promise<void> {
+    const text = extentLine(line);
+    const appended = this.#lines.then(async () => {
+      // A line after a torn one would not be believed anyway.
+      this.#throwIfFailed();
+      await writeFully(this.#extentsHandle, Buffer.from(text), null);
+      this.#recordLength += text.length;
+    });
+    this.#lines = appended.catch(() => undefined);
+    try {
+      await appended;
+    } catch (error) {
+      throw this.#fail(error, this.#extentsPath);
+    }
+  }
+
+  /** Bytes, then the record of them, each made durable in this order. Never rejects; a failure stays in `#failure`. */
+  async #syncOnce(): Promise<void> {
+    const { written } = this.#record;
+    const unsynced = this.#unsynced;
+    try {
+      if (!this.#directorySynced) await syncDir(this.#directory);
+      this.#directorySynced = true;
+      await this.#handle.datasync();
+      this.#record = { ...this.#record, durable: written };
+      await this.#append({ d: written.map(pair) });
+      await this.#extentsHandle.datasync();
+      if (this.#recordLength > LONG_RECORD) await this.#rewriteRecord();
+      this.#unsynced -= unsynced;
+      this.#syncedAt = performance.now();
+    } catch (error) {
+      // The system may have dropped the pages that it could not write: what counted as written counts no more.
+      this.#record = { ...this.#record, written: this.#record.durable };
+      await this.#append({ back: true }).catch(() => undefined);
+      this.#fail(error, this.path);
+    } finally {
+      this.#syncing = null;
+    }
+  }
+
+  async #rewriteRecord(): Promise<void> {
+    const rewritten = this.#lines.then(async () => {
+      await replaceFile(this.#extentsPath, formatRecord(this.#record, this.#boot), { durable: true });
+      const old = this.#extentsHandle;
+      this.#extentsHandle = await openRecord(this.#extentsPath);
+      this.#recordLength = 0;
+      await old.close();
+    });
+    this.#lines = rewritten.catch(() => undefined);
+    await rewritten;
+  }
+
+  #fail(error: unknown, path: string): PosteError {
+    this.#failure ??= diskError(error, path);
+    return this.#failure;
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure !== null) throw this.#failure;
+  }
+}
+
+function openRecord(path: string): Promise<FileHandle> {
+  return open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW, 0o600);
+}
+
+/** `buffers` less their first `bytes`. */
+function without(buffers: readonly Buffer[], bytes: number): readonly Buffer[] {
+  let left = bytes;
+  return buffers.flatMap((buffer) => {
+    const skip = Math.min(left, buffer.length);
+    left -= skip;
+    return skip === buffer.length ? [] : [buffer.subarray(skip)];
+  });
+}

@@ -1,0 +1,72 @@
+import { join } from 'node:path';
+
+/** Every path of a session, and the only place that builds one. `temp` is the session's own folder, or `--temp-dir`'s. */
+export interface SessionPaths {
+  readonly dir: string;
+  readonly journal: string;
+  readonly lock: string;
+  readonly guardLock: string;
+  readonly owner: string;
+  readonly generations: string;
+  readonly inbox: string;
+  readonly answers: string;
+  readonly secrets: string;
+  readonly progress: string;
+  readonly log: string;
+  readonly intents: string;
+  readonly receipts: string;
+}
+
+export function sessionsDir(home: string): string {
+  return join(home, 'sessions');
+}
+
+export function sessionPaths(home: string, id: string): SessionPaths {
+  const dir = join(sessionsDir(home), id);
+  return {
+    dir,
+    journal: join(dir, 'journal.ndjson'),
+    lock: join(dir, 'worker.lock'),
+    guardLock: join(dir, 'guard.lock'),
+    owner: join(dir, 'owner.json'),
+    generations: join(dir, 'gen'),
+    inbox: join(dir, 'inbox'),
+    answers: join(dir, 'answers'),
+    secrets: join(dir, 'secrets.json'),
+    progress: join(dir, 'progress.json'),
+    log: join(dir, 'worker.log'),
+    intents: join(dir, 'intents'),
+    receipts: join(dir, 'receipts'),
+  };
+}
+
+/** Where a task's bytes are while they arrive, and where they wait when they are complete. */
+export interface TempPaths {
+  readonly parts: string;
+  readonly finished: string;
+  part(task: number, partGeneration: number): string;
+  extents(task: number, partGeneration: number): string;
+  /** The folder that holds nothing but the finished file of `task`. */
+  finishedDir(task: number): string;
+}
+
+export function tempPaths(temp: string): TempPaths {
+  const parts = join(temp, 'parts');
+  const finished = join(temp, 'finished');
+  return {
+    parts,
+    finished,
+    part: (task, partGeneration) => join(parts, `${task}.${partGeneration}.part`),
+    extents: (task, partGeneration) => join(parts, `${task}.${partGeneration}.extents`),
+    finishedDir: (task) => join(finished, String(task)),
+  };
+}
+
+/** `turn` counts those who took up the delivery of one task, each after the one before was proved dead or had given up. */
+export function intentPath(paths: SessionPaths, task: number, turn = 1): string {
+  return join(paths.intents, turn === 1 ? `${task}.json` : `${task}.${turn}.json`);
+}
+
+export function receiptPath(paths: SessionPaths, task: number): string {
+  return join(paths.receipts, `${task}.json`);
+}

@@ -1,0 +1,99 @@
+import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
+import type { Provenance } from '../domain/provenance.js';
+import type { Representation, TaskSecrets, TaskSpec } from '../domain/task.js';
+import type { TempPaths } from '../store/paths.js';
+import { Download } from './download.js';
+import type { Network } from './network.js';
+import type { Throttle } from './throttle.js';
+
+export interface AttemptJob {
+  readonly task: number;
+  readonly spec: TaskSpec;
+  readonly secrets: TaskSecrets;
+  readonly temp: TempPaths;
+  /** Times that the part file was begun anew so far, for whatever reason. */
+  readonly restarts: number;
+  /** Of this boot: what was written under another one counts only where it was synced. */
+  readonly bootId: string;
+  /** The server has sent bytes of this task before, even if none are here now. */
+  readonly hadBytes: boolean;
+  /** Names of the session's other files: a name that the server proposes gives way to them. */
+  readonly takenNames?: ReadonlySet<string>;
+}
+
+/** Learns what happens. The attempt waits for each promise, so that what is told is recorded before what follows from it. */
+export interface AttemptObserver {
+  /** The first good answer of this attempt, and again when more is known. */
+  answered(name: string, representation: Representation): Promise<void>;
+  restarted(reason: string, bytesDropped: number): Promise<void>;
+  verifying(): Promise<void>;
+  progress(progress: Progress): void;
+}
+
+export interface Progress {
+  /** Bytes of the task on disk, earlier attempts included. */
+  readonly received: number;
+  readonly total: number | null;
+  readonly connections: number;
+}
+
+export type AttemptOutcome =
+  | {
+      readonly kind: 'complete';
+      readonly partGeneration: number;
+      readonly size: number;
+      readonly sha256: string;
+      readonly length: 'verified' | 'unverified';
+      readonly name: string;
+      readonly provenance: Provenance;
+    }
+  | {
+      readonly kind: 'retry';
+      readonly error: ErrorInfo;
+      /** It brought bytes: back-off begins again. */
+      readonly progressed: boolean;
+      readonly retryAfterMs: number | null;
+      /** The host asked to be left alone, by every task. */
+      readonly hostBusy: boolean;
+      readonly waitFor: null | 'disk-full' | 'portal';
+    }
+  /** Only someone can help; what is here is kept. */
+  | { readonly kind: 'needs'; readonly code: 'needs-auth' | 'needs-url'; readonly error: ErrorInfo }
+  | { readonly kind: 'failed'; readonly error: ErrorInfo }
+  /** The signal aborted; every byte is synced and recorded. */
+  | { readonly kind: 'stopped' };
+
+/**
+ * One attempt at one task: from whatever is on disk to a complete, verified part file, as far as server, network and disk let it.
+ * Never rejects. Nothing of it runs on after it resolves.
+ */
+export async function attempt(
+  job: AttemptJob,
+  observer: AttemptObserver,
+  network: Network,
+  throttle: Throttle,
+  signal: AbortSignal,
+): Promise<AttemptOutcome> {
+  const download = new Download(job, observer, network, throttle, signal);
+  try {
+    return await download.run();
+  } catch (error) {
+    if (signal.aborted) return { kind: 'stopped' };
+    return outcomeOf(error, download, job);
+  } finally {
+    await download.close();
+  }
+}
+
+function outcomeOf(thrown: unknown, download: Download, job: AttemptJob): AttemptOutcome {
+  const kept = download.received;
+  const error = errorInfo(thrown);
+  const told = kept === 0 ? error : { ...error, message: `${error.message}; ${kept} bytes are kept` };
+  if (error.transient) {
+    const waitFor = error.code === 'disk-full' ? 'disk-full' : null;
+    return { kind: 'retry', error: told, progressed: download.progressed, retryAfterMs: null, hostBusy: false, waitFor };
+  }
+  const isProxyAuth = thrown instanceof PosteError && thrown.code === 'auth';
+  if (isProxyAuth && (job.hadBytes || kept > 0)) return { kind: 'needs', code: 'needs-auth', error: told };
+  return { kind: 'failed', error: told };
+}

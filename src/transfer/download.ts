@@ -1,0 +1,366 @@
+import { errorInfo, PosteError } from '../domain/errors.js';
+import { overlapStart, planSegments, type Segment } from '../domain/segments.js';
+import { isTransientStatus } from '../domain/refusal.js';
+import { compareValidators, ifRangeOf } from '../domain/validators.js';
+import { canResume, evidenceOf, judge, resumeMode, type JudgedBy, type Known, type Mode, type Restart, type Verdict } from '../domain/verdict.js';
+import type { PartHeader } from '../store/extents.js';
+import type { PartFile } from '../store/part.js';
+import { createPart, openPart, removeParts } from '../store/part-file.js';
+import { ask, type Asked } from './ask.js';
+import type { AttemptJob, AttemptObserver, AttemptOutcome } from './attempt.js';
+import { nameOf } from './name.js';
+import type { Network } from './network.js';
+import { OverlapDiffers, receive } from './receive.js';
+import { refuse } from './refuse.js';
+import type { Throttle } from './throttle.js';
+import { digest } from './verify.js';
+
+/** A file that changed more often than this while it was fetched is given up. */
+const MOST_CHANGES = 3;
+/** Bytes before a join that must come again and be equal. */
+const OVERLAP_BYTES = 64 * 1024;
+/** Of a download that broke off a thousand times, the last joins tell enough. */
+const MOST_RESUMES = 50;
+
+/**
+ * One attempt, step by step: open what is on disk; while something is missing, ask for it, judge the answer, write what it
+ * brings; then verify. See {@link attempt} for what it promises.
+ */
+export class Download {
+  readonly #job: AttemptJob;
+  readonly #observer: AttemptObserver;
+  readonly #network: Network;
+  readonly #throttle: Throttle;
+  readonly #signal: AbortSignal;
+  #part: PartFile | null = null;
+  /** How the next request asks. */
+  #mode: Mode = 'open';
+  /** Why the bytes that are here will not be continued, once that is decided. */
+  #restart: Restart | null = null;
+  #restarts = 0;
+  /** Without a known total: whether the body has ended, and how far that is believed. */
+  #end: 'open' | 'to-be-probed' | 'unverified' = 'open';
+  #progressed = false;
+  #refusals = 0;
+  #name: string;
+  #told = '';
+
+  constructor(job: AttemptJob, observer: AttemptObserver, network: Network, throttle: Throttle, signal: AbortSignal) {
+    this.#job = job;
+    this.#observer = observer;
+    this.#network = network;
+    this.#throttle = throttle;
+    this.#signal = signal;
+    this.#name = job.spec.name;
+  }
+
+  /** Bytes on disk. */
+  get received(): number {
+    return this.#part?.received ?? 0;
+  }
+
+  /** Whether this attempt has brought anything. */
+  get progressed(): boolean {
+    return this.#progressed;
+  }
+
+  async run(): Promise<AttemptOutcome> {
+    await this.#open();
+    for (;;) {
+      const segment = this.#nextSegment();
+      if (segment === null) return await this.#complete();
+      const outcome = await this.#fetch(segment);
+      if (outcome !== null) return outcome;
+    }
+  }
+
+  /** Syncs and closes the part file. Never rejects. */
+  async close(): Promise<void> {
+    await this.#part?.close();
+  }
+
+  async #open(): Promise<void> {
+    const { temp, task, bootId } = this.#job;
+    const { part, lost } = await openPart(temp, task, bootId);
+    this.#part = part;
+    if (lost !== null) await this.#observer.restarted(lost, 0);
+    if (part === null || part.received === 0) return;
+    this.#mode = this.#canResume(part.header) ? resumeMode(part.header) : 'open';
+    if (this.#mode === 'open') this.#restart = { reason: 'the server gave nothing that proves it would go on with the same file', changed: false };
+  }
+
+  #nextSegment(): Segment | null {
+    if (this.#part === null || this.#part.received === 0) return this.#part?.header.total === 0 ? null : { start: 0, end: null };
+    const { extents, header } = this.#part;
+    if (header.total === null && this.#end === 'unverified') return null;
+    return planSegments(extents, header.total, 1)[0] ?? null;
+  }
+
+  /** Asks once and takes what comes. An outcome ends the attempt; `null` goes on with it. */
+  async #fetch(segment: Segment): Promise<AttemptOutcome | null> {
+    const { spec, secrets } = this.#job;
+    const part = this.received === 0 ? null : this.#part;
+    const wantsRest = part !== null && (this.#mode === 'conditional' || this.#mode === 'plain');
+    const from = wantsRest ? overlapStart(part.extents, part.compared, segment) : 0;
+    const end = wantsRest && segment.end !== part.header.total ? segment.end : null;
+    const asked = await ask(
+      spec,
+      secrets,
+      {
+        range: this.#mode === 'unranged' ? null : { start: from, end },
+        ifRange: wantsRest && this.#mode === 'conditional' ? ifRangeOf(part.header.validators, part.header.hasWeakEtag) : null,
+      },
+      this.#network,
+      this.#signal,
+    );
+    try {
+      const by: JudgedBy = {
+        mode: this.#mode,
+        from,
+        join: wantsRest ? segment.start : 0,
+        hasDigest: spec.checksum !== null,
+        expectsNothing: spec.expectSize === 0,
+      };
+      const verdict = judge(part?.header ?? null, by, asked.answer);
+      if (part !== null && this.#end === 'to-be-probed' && (await this.#probed(part, verdict, asked))) return null;
+      return await this.#follow(verdict, asked, by);
+    } finally {
+      asked.exchange.discard();
+    }
+  }
+
+  async #follow(verdict: Verdict, asked: Asked, { join }: JudgedBy): Promise<AttemptOutcome | null> {
+    switch (verdict.kind) {
+      case 'begin':
+        await this.#begin(verdict, asked);
+        return null;
+      case 'append':
+        await this.#append(verdict, asked, join);
+        return null;
+      case 'complete':
+        if (this.#part !== null) await this.#part.describe({ ...this.#part.header, total: verdict.total });
+        return null;
+      case 'again':
+        this.#mode = verdict.mode;
+        this.#restart = verdict.restart ?? this.#restart;
+        return null;
+      case 'portal': {
+        const message = `a web page came in place of the file, as a log-in page would; ${this.received} bytes are kept`;
+        const error = errorInfo(new PosteError('malformed-answer', message, { hint: 'log in to the network or the site', transient: true }));
+        return { kind: 'retry', error, progressed: this.#progressed, retryAfterMs: null, hostBusy: false, waitFor: 'portal' };
+      }
+      case 'malformed':
+        throw new PosteError('malformed-answer', verdict.message);
+      case 'status': {
+        const outcome = refuse(asked, this.received, this.#job.hadBytes);
+        this.#refusals += 1;
+        if (outcome.kind === 'needs' && this.#refusals === 1) return null;
+        return outcome.kind === 'retry' ? { ...outcome, progressed: this.#progressed } : outcome;
+      }
+    }
+  }
+
+  /** A version from its first byte: into a part file of its own, beside the one that it replaces. */
+  async #begin(verdict: Verdict & { kind: 'begin' }, asked: Asked): Promise<void> {
+    const { temp, task, bootId, spec } = this.#job;
+    const { total, end } = verdict;
+    this.#checkSize(total);
+    const old = this.#part;
+    const dropped = old?.received ?? 0;
+    const restart = verdict.restart ?? this.#restart;
+    const changes = (old?.header.changes ?? 0) + (dropped > 0 && restart?.changed === true ? 1 : 0);
+    if (dropped > 0) {
+      await this.#countRestart(changes);
+      await this.#observer.restarted(restart?.reason ?? 'it is fetched anew', dropped);
+    }
+    const header = headerOf(asked, total, changes);
+    const part = await createPart(temp, task, bootId, header);
+    this.#part = part;
+    this.#restart = null;
+    this.#end = 'open';
+    await old?.close();
+    await removeParts(temp, task, old === null || dropped === 0 ? [part.generation] : [part.generation, old.generation]);
+    await this.#tell(asked, part.header);
+    try {
+      await this.#receive(asked, part, { start: 0, join: 0, overlap: Buffer.alloc(0), end });
+    } finally {
+      if (old !== null && part.received >= dropped) await removeParts(temp, task, [part.generation]);
+    }
+    if (part.received === 0 && asked.answer.framing !== 'length' && total !== 0 && spec.expectSize !== 0) {
+      throw new PosteError('malformed-answer', 'the server sent an empty answer without saying that the file is empty');
+    }
+    if (part.header.total === null && asked.answer.status === 200) {
+      if (asked.answer.framing === 'chunked') await part.describe({ ...part.header, total: part.received });
+      else this.#end = 'to-be-probed';
+    }
+    if (this.#canResume(part.header)) this.#mode = resumeMode(part.header);
+    else if (this.#end === 'to-be-probed') this.#mode = 'plain';
+    else {
+      this.#mode = 'unranged';
+      this.#restart = { reason: 'the server sends pieces without saying of which version', changed: false };
+    }
+  }
+
+  /** More bytes of the version that is here. */
+  async #append({ start, end, total, proof }: Verdict & { kind: 'append' }, asked: Asked, join: number): Promise<void> {
+    const part = this.#part;
+    if (part === null) return;
+    this.#checkSize(total);
+    const overlap = Buffer.alloc(Math.min(OVERLAP_BYTES, join - start));
+    await part.read(overlap, join - overlap.length);
+    const { provenance } = part.header;
+    const host = asked.hosts.at(-1) ?? provenance.finalHost;
+    const others = provenance.resumes.filter(({ offset }) => offset !== join).slice(1 - MOST_RESUMES);
+    const resumes = [...others, { offset: join, proof, overlapCompared: overlap.length, host }];
+    await part.describe({ ...part.header, total, provenance: { ...provenance, resumes } });
+    await this.#tell(asked, part.header);
+    const before = part.received;
+    try {
+      await this.#receive(asked, part, { start, join, overlap, end });
+    } catch (error) {
+      if (!(error instanceof OverlapDiffers)) throw error;
+      this.#mode = 'open';
+      this.#restart = { reason: 'its bytes differ from those that are here, whatever version the server calls it', changed: true };
+      return;
+    }
+    if (total === null && part.received === before) this.#end = 'unverified';
+  }
+
+  async #receive(asked: Asked, part: PartFile, span: { start: number; join: number; overlap: Buffer; end: number | null }): Promise<void> {
+    const { received, compared } = part;
+    const limit = this.#limit();
+    const report = (): void => this.#observer.progress({ received: part.received, total: part.header.total, connections: 1 });
+    report();
+    try {
+      await receive(asked.exchange, part, { ...span, limit }, this.#throttle, report);
+    } finally {
+      this.#progressed ||= part.received > received || part.compared !== compared;
+    }
+  }
+
+  /**
+   * A body that ended with its connection may have been cut. The answer to a request for its end tells, or nobody does.
+   * True when that settles it one way or the other.
+   */
+  async #probed(part: PartFile, verdict: Verdict, { answer }: Asked): Promise<boolean> {
+    const isDifferent = compareValidators(part.header.validators, answer.validators) === 'different';
+    if (verdict.kind === 'append' || verdict.kind === 'complete' || isDifferent || isTransientStatus(answer.status)) return false;
+    const total = answer.contentRange?.total ?? (answer.status === 200 ? answer.contentLength : null);
+    if (total !== null && total > part.received) {
+      throw new PosteError('network', 'the connection closed before the end of the file', { transient: true });
+    }
+    if (total === part.received) await part.describe({ ...part.header, total });
+    else this.#end = 'unverified';
+    return true;
+  }
+
+  async #complete(): Promise<AttemptOutcome> {
+    const part = this.#part;
+    if (part === null) throw new PosteError('internal', 'nothing was fetched');
+    const { temp, task, spec } = this.#job;
+    const size = part.received;
+    this.#checkSize(size);
+    await this.#observer.verifying();
+    await part.sync();
+    await part.truncate(size);
+    const { sha256, asked } = await digest(part, size, spec.checksum?.algorithm ?? null, this.#signal);
+    if (spec.checksum !== null && asked !== spec.checksum.hex.toLowerCase()) await this.#rejectDigest(part, asked ?? '', spec.checksum.hex);
+    await removeParts(temp, task, [part.generation]);
+    return {
+      kind: 'complete',
+      partGeneration: part.generation,
+      size,
+      sha256,
+      length: part.header.total === null ? 'unverified' : 'verified',
+      name: this.#name,
+      provenance: part.header.provenance,
+    };
+  }
+
+  /** What was joined on the strength of the digest alone gets a second chance from zero; otherwise the file itself is another one. */
+  async #rejectDigest(part: PartFile, found: string, expected: string): Promise<never> {
+    const isOurJoin = part.header.provenance.resumes.some(({ proof }) => proof === 'digest');
+    const size = part.received;
+    await part.clear();
+    if (isOurJoin) await this.#observer.restarted('its pieces do not add up to the digest', size);
+    throw new PosteError('checksum', `the digest of what arrived is ${found}, not ${expected}; none of it will be delivered`, {
+      hint: 'check the digest and the address, then `poste retry`',
+      transient: isOurJoin,
+    });
+  }
+
+  /** @throws PosteError `keeps-changing`, or `malformed-answer` when a server that keeps its version still never lets it be continued. */
+  async #countRestart(changes: number): Promise<void> {
+    this.#restarts += 1;
+    // Both counts: one forgets nothing but restarts with `retry`, the other also counts restarts that are no change.
+    if (Math.min(this.#job.restarts + this.#restarts, changes) > MOST_CHANGES) {
+      throw new PosteError('keeps-changing', `the file changed at the server ${changes} times while it was fetched`, {
+        hint: 'try again when it is no longer being written, with `poste retry`',
+      });
+    }
+    if (this.#restarts > MOST_CHANGES) {
+      throw new PosteError('malformed-answer', 'the server neither sends the file whole nor continues it', { transient: true });
+    }
+  }
+
+  #checkSize(total: number | null): void {
+    const { maxSize, expectSize } = this.#job.spec;
+    if (total === null) return;
+    if (maxSize !== null && total > maxSize) throw tooLarge(maxSize);
+    if (expectSize !== null && total !== expectSize) throw wrongSize(expectSize, total);
+  }
+
+  #limit(): { readonly bytes: number; readonly error: PosteError } | null {
+    const { maxSize, expectSize } = this.#job.spec;
+    if (expectSize !== null && expectSize <= (maxSize ?? expectSize)) return { bytes: expectSize, error: wrongSize(expectSize, null) };
+    return maxSize === null ? null : { bytes: maxSize, error: tooLarge(maxSize) };
+  }
+
+  #canResume(known: Known): boolean {
+    return canResume(known, this.#job.spec.checksum !== null);
+  }
+
+  async #tell(asked: Asked, header: PartHeader): Promise<void> {
+    const { spec } = this.#job;
+    this.#name = nameOf(spec, asked.fields, this.#job.takenNames);
+    const representation = {
+      total: header.total,
+      resumable: asked.answer.acceptsRanges && this.#canResume(header),
+      evidence: evidenceOf(header.validators, spec.checksum !== null),
+    };
+    const told = JSON.stringify([this.#name, representation]);
+    if (told === this.#told) return;
+    this.#told = told;
+    await this.#observer.answered(this.#name, representation);
+  }
+}
+
+function headerOf({ answer, hosts }: Asked, total: number | null, changes: number): PartHeader {
+  const { validators, status, etag, lastModified, contentType, contentEncoding } = answer;
+  return {
+    total,
+    validators,
+    hasWeakEtag: etag !== null && validators.etag === null,
+    contentType,
+    contentEncoding,
+    changes,
+    provenance: {
+      finalHost: hosts.at(-1) ?? '',
+      redirects: hosts.slice(0, -1),
+      status,
+      etag,
+      lastModified,
+      contentType,
+      contentEncoding,
+      resumes: [],
+    },
+  };
+}
+
+function tooLarge(maxSize: number): PosteError {
+  return new PosteError('too-large', `the file is larger than the ${maxSize} bytes allowed`, { hint: 'raise --max-size if you want it' });
+}
+
+function wrongSize(expected: number, total: number | null): PosteError {
+  return new PosteError('wrong-size', `the file has ${total ?? 'more'} bytes, ${expected} were expected`, { hint: 'check --expect-size and the address' });
+}

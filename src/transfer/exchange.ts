@@ -1,0 +1,195 @@
+import type { Dispatcher } from 'undici';
+import type { HeaderFields } from '../domain/answer.js';
+import { PosteError } from '../domain/errors.js';
+import { networkError } from '../domain/network-error.js';
+import { systemCode } from '../store/files.js';
+import { Watchdog } from './watchdog.js';
+
+/** Informational answers (1xx) before the real one. */
+const MOST_PRELIMINARIES = 100;
+/** What is left of an unwanted body is read to its end when it is this short, so that the connection can be used again. */
+const SHORT_BODY = 16 * 1024;
+
+export interface Head {
+  readonly status: number;
+  readonly statusText: string;
+  readonly fields: HeaderFields;
+}
+
+export interface Target {
+  readonly url: URL;
+  readonly headers: Record<string, string | string[]>;
+  readonly stallTimeoutMs: number;
+  readonly viaProxy: boolean;
+  /** Ends the exchange with its reason. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * One GET. The body waits until {@link consume} or {@link discard}; every exchange must end in one of the two.
+ * Whatever goes wrong becomes a PosteError (`network`, `dns`, `tls`, `proxy`, `auth`, `stalled`, `malformed-answer`),
+ * or the reason that {@link abort} was given.
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly head: Promise<Head>;
+  readonly #target: Target;
+  readonly #watchdog: Watchdog;
+  readonly #holds = new Set<string>();
+  readonly #ended: Promise<undefined>;
+  readonly #resolveHead: (head: Head) => void;
+  readonly #resolveEnd: () => void;
+  readonly #reject: (error: unknown) => void;
+  #controller: Dispatcher.DispatchController | null = null;
+  #failure: Error | null = null;
+  #answered = false;
+  #over = false;
+  #preliminaries = 0;
+  #sink: ((chunk: Buffer) => void) | null = null;
+  #contentLength: string | null = null;
+  readonly #stop = (): void => {
+    const { reason } = this.#target.signal;
+    this.abort(reason instanceof Error ? reason : new DOMException('stopped', 'AbortError'));
+  };
+
+  constructor(dispatcher: Dispatcher, target: Target) {
+    this.#target = target;
+    const head = deferred<Head>();
+    const end = deferred<undefined>();
+    this.head = head.promise;
+    this.#ended = end.promise;
+    this.#resolveHead = head.resolve;
+    this.#resolveEnd = () => end.resolve(undefined);
+    this.#reject = (error) => {
+      head.reject(error);
+      end.reject(error);
+    };
+    this.#watchdog = new Watchdog(target.stallTimeoutMs, () => {
+      this.abort(new PosteError('stalled', `nothing came from ${target.url.host} for ${target.stallTimeoutMs / 1000} s`, { transient: true }));
+    });
+    target.signal.addEventListener('abort', this.#stop);
+    const { url, headers } = target;
+    try {
+      dispatcher.dispatch({ origin: url.origin, path: `${url.pathname}${url.search}`, method: 'GET', headers, headersTimeout: 0, bodyTimeout: 0 }, this);
+    } catch (error) {
+      this.#fail(this.#inOurTerms(error));
+    }
+  }
+
+  /** Hands the body over, chunk by chunk; resolves at its proper end. When `sink` throws, so does this. */
+  async consume(sink: (chunk: Buffer) => void): Promise<void> {
+    this.#sink = sink;
+    this.#watchdog.renew();
+    this.release('head');
+    await this.#ended;
+  }
+
+  /** Gives up the rest of the body. */
+  discard(): void {
+    const length = Number(this.#contentLength ?? Number.NaN);
+    if (length <= SHORT_BODY && !this.#over) {
+      this.#sink = () => undefined;
+      this.release('head');
+    } else this.abort(new PosteError('network', 'the rest was not wanted', { transient: true }));
+  }
+
+  /** Ends it now. Nothing is sent any more, and no chunk is handed over. */
+  abort(reason: Error): void {
+    this.#fail(reason);
+  }
+
+  /** Stops reading, for a reason of any name, until every reason is released. */
+  hold(reason: string): void {
+    if (this.#over) return;
+    this.#holds.add(reason);
+    this.#watchdog.hold();
+    this.#controller?.pause();
+  }
+
+  release(reason: string): void {
+    if (!this.#holds.delete(reason) || this.#holds.size > 0 || this.#over) return;
+    this.#watchdog.release();
+    // Not at once: undici's parser must not be resumed from inside a callback, be it another connection's.
+    queueMicrotask(() => {
+      if (this.#holds.size === 0 && !this.#over) this.#controller?.resume();
+    });
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#failure !== null) controller.abort(this.#failure);
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, fields: HeaderFields, statusText = ''): void {
+    if (this.#over) return;
+    if (status < 200) {
+      this.#preliminaries += 1;
+      if (this.#preliminaries > MOST_PRELIMINARIES) {
+        this.abort(new PosteError('malformed-answer', `${this.#target.url.host} announces an answer without end and sends none`));
+      }
+      return;
+    }
+    this.#answered = true;
+    const length = fields['content-length'];
+    this.#contentLength = typeof length === 'string' ? length : null;
+    this.hold('head');
+    this.#resolveHead({ status, statusText, fields });
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#over || this.#sink === null) return;
+    this.#watchdog.heard(chunk.length);
+    try {
+      this.#sink(chunk);
+    } catch (error) {
+      this.abort(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  onResponseEnd(): void {
+    if (this.#close()) this.#resolveEnd();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#fail(this.#inOurTerms(error));
+  }
+
+  #fail(failure: Error): void {
+    if (!this.#close()) return;
+    this.#failure = failure;
+    this.#controller?.abort(failure);
+    this.#reject(failure);
+  }
+
+  /** False when it was over before. */
+  #close(): boolean {
+    if (this.#over) return false;
+    this.#over = true;
+    this.#watchdog.stop();
+    this.#target.signal.removeEventListener('abort', this.#stop);
+    return true;
+  }
+
+  #inOurTerms(error: unknown): PosteError {
+    const { url, viaProxy } = this.#target;
+    const message = error instanceof Error ? error.message : String(error);
+    return networkError({ code: systemCode(error), message, host: url.host, answered: this.#answered, viaProxy });
+  }
+}
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A promise to be settled from outside. Whoever awaits it learns of a failure; that nobody does is no failure of its own. */
+function deferred<T>(): Deferred<T> {
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: unknown) => void = () => undefined;
+  const promise = new Promise<T>((fulfil, fail) => {
+    resolve = fulfil;
+    reject = fail;
+  });
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}

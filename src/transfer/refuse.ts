@@ -1,0 +1,20 @@
+import { errorInfo } from '../domain/errors.js';
+import { single } from '../domain/answer.js';
+import { printable } from '../domain/printable.js';
+import { isHostBusy, needOf, refusal } from '../domain/refusal.js';
+import { parseRetryAfter } from '../domain/retry.js';
+import type { Asked } from './ask.js';
+import type { AttemptOutcome } from './attempt.js';
+
+/** What an error status means for a task of which `kept` bytes are here, or were once when `hadBytes`. */
+export function refuse(asked: Asked, kept: number, hadBytes: boolean): AttemptOutcome {
+  const { status } = asked.answer;
+  const error = errorInfo(refusal(status, asked.hosts.at(-1) ?? '', printable(asked.statusText, 80)));
+  const told = kept === 0 ? error : { ...error, message: `${error.message}; ${kept} bytes are kept` };
+  if (error.transient) {
+    const retryAfterMs = parseRetryAfter(single(asked.fields, 'retry-after'), Date.now());
+    return { kind: 'retry', error: told, progressed: false, retryAfterMs, hostBusy: isHostBusy(status), waitFor: null };
+  }
+  const need = needOf(status);
+  return need !== null && (hadBytes || kept > 0) ? { kind: 'needs', code: need, error: told } : { kind: 'failed', error: told };
+}

@@ -1,0 +1,158 @@
+import { hookEnvironment, hookEventId, hookInput, hookRetryDelay, type HookFacts } from '../domain/delivery.js';
+import type { EventBody } from '../domain/events.js';
+import type { Session } from '../domain/session.js';
+import type { HookState, Task } from '../domain/task.js';
+import { runHook } from '../delivery/hook.js';
+import { tryTurn, type Turn } from '../delivery/intent.js';
+import { noteClaim } from '../delivery/receipt.js';
+import { isThere } from '../store/files.js';
+import type { OwnedSession } from '../store/owned-session.js';
+import { tempPaths } from '../store/paths.js';
+import { removeFinished } from '../store/finished.js';
+import { printable } from '../domain/printable.js';
+
+/** The session's own hook in the table of runs, beside the task numbers. */
+const SESSION = 0;
+/** Another delivery of the same file is under way: look again so much later. */
+const TURN_LOOK_MS = 250;
+
+/** Runs hooks when they are due: each at least once, and again with back-off while it fails. */
+export class HookRuns {
+  readonly #owned: OwnedSession;
+  readonly #onEnd: () => void;
+  readonly #running = new Map<number, Promise<void>>();
+  readonly #stop = new AbortController();
+
+  constructor(owned: OwnedSession, onEnd: () => void) {
+    this.#owned = owned;
+    this.#onEnd = onEnd;
+  }
+
+  get isBusy(): boolean {
+    return this.#running.size > 0;
+  }
+
+  /** Starts every hook that is due. One that was running when a worker died is due again. `now` is epoch milliseconds. */
+  runDue(session: Session, now: number): void {
+    for (const task of session.tasks.values()) {
+      if (this.#isDue(task.number, task.hook, now)) this.#track(task.number, this.#runForTask(session, task));
+    }
+    const { onComplete } = session.settings;
+    if (onComplete !== null && this.#isDue(SESSION, session.completeHook, now)) this.#track(SESSION, this.#runForSession(session, onComplete));
+  }
+
+  /** When the next hook is due, epoch milliseconds; `null` when none is. */
+  nextAt(session: Session): number | null {
+    const hooks = [session.completeHook, ...[...session.tasks.values()].map(({ hook }) => hook)];
+    const times = hooks.flatMap((hook) => (hook.kind === 'due' ? [hook.notBefore] : []));
+    return times.length === 0 || this.isBusy ? null : Math.min(...times);
+  }
+
+  /** Ends what is running; it is due again for the next worker. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all(this.#running.values());
+  }
+
+  #isDue(key: number, hook: HookState, now: number): boolean {
+    if (this.#running.has(key) || this.#stop.signal.aborted) return false;
+    return hook.kind === 'running' || (hook.kind === 'due' && hook.notBefore <= now);
+  }
+
+  #track(key: number, run: Promise<void>): void {
+    const tracked = run.finally(() => {
+      this.#running.delete(key);
+      this.#onEnd();
+    });
+    this.#running.set(key, tracked);
+  }
+
+  async #runForTask(session: Session, task: Task): Promise<void> {
+    const { number } = task;
+    const facts = taskFacts(session, task);
+    const command = task.spec.onFinish;
+    if (command === null || facts === null) return;
+    const { paths } = this.#owned;
+    const attempt = await tryTurn(paths, { task: number, by: 'hook', eventId: facts.eventId, move: null, insideHook: null });
+    if (attempt.kind === 'held') {
+      await new Promise((resolve) => setTimeout(resolve, TURN_LOOK_MS));
+      return;
+    }
+    try {
+      const ok = await this.#run({ command, cwd: task.spec.cwd, timeoutMs: task.spec.hookTimeoutMs, facts, task: number, hook: task.hook });
+      const left = await this.#leftBehind(attempt.turn, task, ok);
+      if (left === 'claimed') await attempt.turn.close();
+    } finally {
+      await attempt.turn.release();
+    }
+  }
+
+  async #runForSession(session: Session, command: string): Promise<void> {
+    const { hookTimeoutMs } = session.settings;
+    await this.#run({ command, cwd: session.cwd, timeoutMs: hookTimeoutMs, facts: sessionFacts(session), task: null, hook: session.completeHook });
+  }
+
+  /** One run, told to the journal before and after. A run that the worker's end cut short counts for nothing: it is due again. */
+  async #run(run: { command: string; cwd: string; timeoutMs: number; facts: HookFacts; task: number | null; hook: HookState }): Promise<boolean> {
+    const { command, cwd, timeoutMs, facts, task, hook } = run;
+    const failures = hook.kind === 'due' || hook.kind === 'running' ? hook.failures : 0;
+    const which = { hook: task === null ? 'complete' : 'finish', eventId: facts.eventId, ...(task === null ? {} : { task }) } as const;
+    await this.#commit({ type: 'hook.started', ...which, run: failures + 1 });
+    const env = hookEnvironment(process.env, facts);
+    const result = await runHook({ command, cwd, env, stdin: hookInput(facts), timeoutMs, signal: this.#stop.signal });
+    if (this.#stop.signal.aborted && !result.ok) return false;
+    const retryIn = result.ok ? null : hookRetryDelay(failures + 1);
+    const retryAt = retryIn === null ? null : Date.now() + retryIn;
+    await this.#commit({ type: 'hook.finished', ...which, ok: result.ok, message: printable(result.message, 200), retryAt });
+    return result.ok;
+  }
+
+  /** After exit 0, a file that is no longer where it was has been taken by the hook. */
+  async #leftBehind(turn: Turn, task: Task, ok: boolean): Promise<'claimed' | 'kept'> {
+    const state = this.#owned.journal.session?.tasks.get(task.number)?.state;
+    if (state?.kind === 'claimed') return 'claimed';
+    if (!ok || state?.kind !== 'finished' || (await isThere(state.file))) return 'kept';
+    const at = Date.now();
+    await this.#commit({ type: 'task.claimed', task: task.number, path: null, by: 'hook' });
+    await noteClaim(this.#owned.paths, task.number, null, at);
+    const { session } = this.#owned.journal;
+    if (session !== null) await removeFinished(tempPaths(session.temp), task.number);
+    return turn.move === null ? 'claimed' : 'kept';
+  }
+
+  async #commit(body: EventBody): Promise<void> {
+    await this.#owned.journal.commit(() => [body]);
+  }
+}
+
+/** What a task's hook is told, or `null` when the task is in no state that has one. */
+function taskFacts(session: Session, task: Task): HookFacts | null {
+  const { state, spec } = task;
+  const common = { id: session.id, task: task.number, name: spec.name, url: spec.url, to: spec.to, eventId: hookEventId(session.id, task.number, task.attempts) };
+  switch (state.kind) {
+    case 'finished':
+    case 'claimed':
+      return { ...common, event: 'finished', file: state.file, size: state.size, sha256: state.sha256, status: state.kind, errorCode: null };
+    case 'failed':
+      return { ...common, event: 'failed', file: null, size: null, sha256: null, status: 'failed', errorCode: state.error.code };
+    default:
+      return null;
+  }
+}
+
+function sessionFacts(session: Session): HookFacts {
+  return {
+    event: 'complete',
+    eventId: hookEventId(session.id, null, session.settledSeq ?? session.lastSeq),
+    id: session.id,
+    task: null,
+    file: null,
+    name: null,
+    size: null,
+    sha256: null,
+    url: null,
+    to: null,
+    status: 'settled',
+    errorCode: null,
+  };
+}

@@ -1,0 +1,38 @@
+import { originOf } from '../domain/url.js';
+import { isSettled, type Reason, type Task } from '../domain/task.js';
+import { pauseHost, readHostPause, type HostPause } from '../store/host-pauses.js';
+
+/** What this worker knows of servers that asked to be left alone; shared with other workers through files. */
+export class HostPauses {
+  readonly #home: string;
+  readonly #pauses = new Map<string, HostPause>();
+
+  constructor(home: string) {
+    this.#home = home;
+  }
+
+  async pause(task: Task, now: number, milliseconds: number): Promise<void> {
+    const origin = originOf(task.spec.url);
+    const pause = { since: now, until: now + milliseconds };
+    this.#pauses.set(origin, pause);
+    await pauseHost(this.#home, origin, pause);
+  }
+
+  /** Learns what other sessions were told. */
+  async look(tasks: Iterable<Task>): Promise<void> {
+    const origins = new Set<string>();
+    for (const task of tasks) if (!isSettled(task)) origins.add(originOf(task.spec.url));
+    for (const origin of origins) {
+      const pause = await readHostPause(this.#home, origin);
+      if (pause === null) this.#pauses.delete(origin);
+      else this.#pauses.set(origin, pause);
+    }
+  }
+
+  reason(task: Task, now: number): Reason | null {
+    const origin = originOf(task.spec.url);
+    const pause = this.#pauses.get(origin);
+    if (pause === undefined || pause.until <= now || pause.since > now) return null;
+    return { code: 'retry-after', message: `${origin} asked to be left alone for a while`, since: pause.since, nextCheckAt: pause.until };
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * The worker process: `node main.js ID`, with POSTE_HOME in its environment. Exit 0: it has done its work, or the session
+ * belongs to someone else. Its last line of output is what `start` shows when it fails.
+ */
+import { PosteError } from '../domain/errors.js';
+import { VERSION } from '../platform/version.js';
+import { take } from '../store/ownership.js';
+import { sessionPaths } from '../store/paths.js';
+
+const [id] = process.argv.slice(2);
+const home = process.env['POSTE_HOME'];
+
+try {
+  process.umask(0o077);
+  if (id === undefined || home === undefined) throw new PosteError('usage', 'the worker is started by poste itself');
+  process.title = `poste worker ${id}`;
+  const paths = sessionPaths(home, id);
+  const taken = await take(paths, 'worker', VERSION);
+  if (taken.kind === 'taken') {
+    // Most of the start-up time is undici's: a worker that loses the race never loads it.
+    const { work } = await import('./work.js');
+    await work({ id, home, paths, ownership: taken.ownership });
+  }
+} catch (error) {
+  console.error(`${new Date().toISOString()} ${error instanceof PosteError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  process.exitCode = error instanceof PosteError ? error.exitCode : 1;
+}

@@ -1,0 +1,211 @@
+import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
+import type { EventBody } from '../domain/events.js';
+import { formatDuration } from '../domain/quantities.js';
+import { retryDelay } from '../domain/retry.js';
+import type { ReasonCode, Task } from '../domain/task.js';
+import { writeReceipt } from '../delivery/receipt.js';
+import { currentBootId } from '../platform/process-identity.js';
+import { VERSION } from '../platform/version.js';
+import { finish, undoFinish } from '../store/finished.js';
+import { keepWantedSecrets, type OwnedSession } from '../store/owned-session.js';
+import { receivedBytes, removeParts } from '../store/part-file.js';
+import { tempPaths, type TempPaths } from '../store/paths.js';
+import { attempt, type AttemptOutcome } from '../transfer/attempt.js';
+import { Network } from '../transfer/network.js';
+import { Throttle } from '../transfer/throttle.js';
+import type { Gates } from './gates.js';
+import type { HostPauses } from './host-pauses.js';
+import { LiveProgress } from './live-progress.js';
+
+const DISK_FULL_LOOK_MS = 5000;
+
+interface Running {
+  readonly abort: AbortController;
+  readonly ended: Promise<void>;
+}
+
+export interface TransferContext {
+  readonly owned: OwnedSession;
+  readonly gates: Gates;
+  readonly hosts: HostPauses;
+  /** Called when a transfer has ended, however it did, and the journal tells of it. */
+  readonly onEnd: () => void;
+}
+
+/** The transfers under way in this worker, one for each running task. */
+export class Transfers {
+  readonly #context: TransferContext;
+  readonly #temp: TempPaths;
+  readonly #network = new Network();
+  readonly #throttle = new Throttle();
+  readonly #live: LiveProgress;
+  readonly #running = new Map<number, Running>();
+
+  constructor(context: TransferContext, temp: string) {
+    this.#context = context;
+    this.#temp = tempPaths(temp);
+    this.#live = new LiveProgress(context.owned.paths);
+  }
+
+  get running(): ReadonlySet<number> {
+    return new Set(this.#running.keys());
+  }
+
+  setRate(bytesPerSecond: number | null): void {
+    this.#throttle.setRate(bytesPerSecond);
+  }
+
+  /** After a sleep every connection is suspect. */
+  dropSockets(): void {
+    this.#network.dropSockets();
+  }
+
+  start(task: Task): void {
+    const abort = new AbortController();
+    const ended = this.#run(task, abort.signal)
+      .catch(async (error: unknown) => {
+        await this.#commit([{ type: 'task.failed', task: task.number, error: errorInfo(error) }]);
+      })
+      .finally(() => {
+        this.#running.delete(task.number);
+        this.#live.end(task.number);
+        this.#context.onEnd();
+      });
+    this.#running.set(task.number, { abort, ended });
+  }
+
+  /** Resolves when the task's request is torn down and its bytes are synced. */
+  async stop(task: number): Promise<void> {
+    const running = this.#running.get(task);
+    running?.abort.abort();
+    await running?.ended;
+  }
+
+  /** Stops every transfer whose task `should` be stopped. */
+  async stopWhere(should: (task: number) => boolean): Promise<void> {
+    await Promise.all([...this.#running.keys()].filter(should).map((task) => this.stop(task)));
+  }
+
+  async close(): Promise<void> {
+    await this.stopWhere(() => true);
+    await this.#live.write();
+    await this.#network.close();
+  }
+
+  async #run(task: Task, signal: AbortSignal): Promise<void> {
+    const { owned } = this.#context;
+    const { number } = task;
+    await undoFinish(this.#temp, number);
+    const offset = await receivedBytes(this.#temp, number, currentBootId());
+    this.#live.begin(number, offset, task.representation?.total ?? null);
+    const started = await this.#commit([{ type: 'task.started', task: number, attempt: task.attempts + 1, offset }]);
+    if (started === 0) return;
+    const outcome = await attempt(
+      {
+        task: number,
+        spec: task.spec,
+        secrets: owned.secrets.get(number),
+        temp: this.#temp,
+        restarts: task.restarts,
+        bootId: currentBootId(),
+        hadBytes: offset > 0,
+      },
+      {
+        answered: async (name, representation) => {
+          await this.#commit([{ type: 'task.answered', task: number, name, representation }]);
+        },
+        restarted: async (reason, bytesDropped) => {
+          await this.#commit([{ type: 'task.restarted', task: number, reason, bytesDropped }]);
+        },
+        verifying: async () => {
+          await this.#commit([{ type: 'task.verifying', task: number }]);
+        },
+        progress: (now) => {
+          this.#live.update(number, now);
+        },
+      },
+      this.#network,
+      this.#throttle,
+      signal,
+    );
+    await this.#record(number, outcome);
+  }
+
+  async #record(number: number, outcome: AttemptOutcome): Promise<void> {
+    const task = this.#task(number);
+    switch (outcome.kind) {
+      case 'stopped':
+        return;
+      case 'complete':
+        await this.#complete(task, outcome);
+        return;
+      case 'failed':
+        await this.#commit([{ type: 'task.failed', task: number, error: outcome.error }]);
+        return;
+      case 'needs': {
+        const reason = { code: outcome.code, message: outcome.error.message, since: Date.now(), nextCheckAt: null };
+        await this.#commit([{ type: 'task.waiting', task: number, reasons: [reason] }]);
+        return;
+      }
+      case 'retry':
+        await this.#commit([await this.#retry(task, outcome)]);
+    }
+  }
+
+  async #complete(task: Task, outcome: AttemptOutcome & { kind: 'complete' }): Promise<void> {
+    const { owned } = this.#context;
+    const { size, sha256, length, name, provenance } = outcome;
+    const receipt = {
+      schema: 1 as const,
+      id: owned.id,
+      task: task.number,
+      name,
+      url: task.spec.url,
+      size,
+      sha256,
+      length,
+      attempts: task.attempts,
+      finishedAt: new Date().toISOString(),
+      claimedTo: null,
+      claimedAt: null,
+      posteVersion: VERSION,
+    };
+    const file = await finish(this.#temp, task.number, outcome.partGeneration, name);
+    await writeReceipt(owned.paths, receipt, provenance);
+    const events = await this.#commit([{ type: 'task.finished', task: task.number, name, file, size, sha256, length }]);
+    // Cancelled meanwhile: the bytes become a part again, so that `retry` and `--purge` find them where they look.
+    if (events === 0) await undoFinish(this.#temp, task.number);
+    else await removeParts(this.#temp, task.number);
+    await keepWantedSecrets(owned);
+  }
+
+  /** The one place that decides about another try. */
+  async #retry(task: Task, outcome: AttemptOutcome & { kind: 'retry' }): Promise<EventBody> {
+    const { error, progressed, retryAfterMs, hostBusy, waitFor } = outcome;
+    const counts = waitFor === null && this.#context.gates.isOnline(task);
+    const fruitless = progressed ? 0 : task.fruitless + (counts ? 1 : 0);
+    if (task.spec.retries !== null && fruitless > task.spec.retries) return { type: 'task.failed', task: task.number, error: exhausted(error, fruitless) };
+    const now = Date.now();
+    const delay = waitFor === 'disk-full' ? DISK_FULL_LOOK_MS : retryDelay({ fruitless: Math.max(1, fruitless), retryAfterMs, random: Math.random() });
+    if (hostBusy) await this.#context.hosts.pause(task, now, delay);
+    const code: ReasonCode = waitFor === 'disk-full' ? 'disk-full' : retryAfterMs !== null ? 'retry-after' : 'backoff';
+    const message = `${error.message}; tried again in ${formatDuration(delay)}`;
+    const reason = { code, message, since: now, nextCheckAt: now + delay };
+    return { type: 'task.retrying', task: task.number, error, progressed, counts, reason };
+  }
+
+  /** How many of the events came to be: an event that has become impossible (the task was cancelled) is dropped. */
+  async #commit(bodies: readonly EventBody[]): Promise<number> {
+    return (await this.#context.owned.journal.commit(() => bodies)).length;
+  }
+
+  #task(number: number): Task {
+    const task = this.#context.owned.journal.session?.tasks.get(number);
+    if (task === undefined) throw new PosteError('internal', `task ${number} is not in the journal`);
+    return task;
+  }
+}
+
+function exhausted(error: ErrorInfo, tries: number): ErrorInfo {
+  return { ...error, message: `${error.message}; given up after ${tries} tries in a row without a new byte`, transient: false };
+}

@@ -1,0 +1,186 @@
+import { setMaxListeners } from 'node:events';
+import { errorInfo, PosteError } from '../domain/errors.js';
+import { schedule } from '../domain/schedule.js';
+import { allSettled, countStates, isOver, isParked, type Session } from '../domain/session.js';
+import { isSettled } from '../domain/task.js';
+import { watchSleep } from '../conditions/sleep-watch.js';
+import { recoverIntents } from '../delivery/settle.js';
+import { VERSION } from '../platform/version.js';
+import { pendingIds, sweepAnswers } from '../store/inbox.js';
+import { isForgettable, openOwned, removeSession, serveInbox, type OwnedSession } from '../store/owned-session.js';
+import type { Ownership } from '../store/ownership.js';
+import type { SessionPaths } from '../store/paths.js';
+import { Doorbell } from './doorbell.js';
+import { expire } from './expiry.js';
+import { Gates } from './gates.js';
+import { HookRuns } from './hook-runs.js';
+import { HostPauses } from './host-pauses.js';
+import { Transfers } from './transfers.js';
+
+export interface Work {
+  readonly id: string;
+  readonly home: string;
+  readonly paths: SessionPaths;
+  readonly ownership: Ownership;
+}
+
+/** The longest sleep of the loop: watches fail, so the inbox is looked at once a second whatever happens. */
+const LONGEST_SLEEP_MS = 1000;
+const SHORTEST_SLEEP_MS = 10;
+
+/** Serves one session until nothing is left to do, a signal ends it, or its ownership is lost. */
+export async function work({ id, home, paths, ownership }: Work): Promise<void> {
+  const owned = await openOwned(id, paths, ownership);
+  await serveInbox(owned, () => Promise.resolve());
+  const { session } = owned.journal;
+  if (session === null || session.forgotten) {
+    await removeSession(owned);
+    return;
+  }
+  const { pid } = process;
+  await owned.journal.commit(() => [{ type: 'worker.started', pid, version: VERSION }]);
+  await sweepAnswers(paths, Date.now());
+  await recoverIntents(paths, session, async ({ task, path }) => {
+    await owned.journal.commit(() => [{ type: 'task.claimed', task, path, by: 'claim' }]);
+  });
+  const shift = new Shift(owned, home, session.temp);
+  const reason = await shift.run();
+  if (reason === 'forgotten') {
+    await removeSession(owned);
+    return;
+  }
+  await owned.journal.commit(() => [{ type: 'worker.exited', pid, reason }]);
+  await owned.journal.close();
+  await ownership.release();
+  // A request that came between the last look and the release has nobody: its asker sees no owner and starts another worker.
+}
+
+/** One worker's time with a session: the loop, and all that it keeps going. */
+class Shift {
+  readonly #owned: OwnedSession;
+  readonly #doorbell: Doorbell;
+  readonly #gates = new Gates(process.env);
+  readonly #hosts: HostPauses;
+  readonly #transfers: Transfers;
+  readonly #hooks: HookRuns;
+  #signal: string | null = null;
+
+  constructor(owned: OwnedSession, home: string, temp: string) {
+    const ring = (): void => {
+      this.#doorbell.ring();
+    };
+    this.#owned = owned;
+    this.#doorbell = new Doorbell(owned.paths.inbox);
+    this.#hosts = new HostPauses(home);
+    this.#transfers = new Transfers({ owned, gates: this.#gates, hosts: this.#hosts, onEnd: ring }, temp);
+    this.#hooks = new HookRuns(owned, ring);
+    setMaxListeners(0, owned.ownership.lost);
+  }
+
+  /** Returns why it ended, for the journal. */
+  async run(): Promise<string> {
+    const onSignal = (signal: NodeJS.Signals): void => {
+      this.#signal ??= signal;
+      this.#doorbell.ring();
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+    process.on('SIGHUP', onSignal);
+    this.#owned.ownership.lost.addEventListener('abort', () => {
+      this.#doorbell.ring();
+    });
+    const stopSleepWatch = watchSleep({
+      tickMs: LONGEST_SLEEP_MS,
+      readClocks: () => ({ wall: Date.now(), monotonic: performance.now() }),
+      onWake: () => {
+        this.#transfers.dropSockets();
+        this.#gates.refresh();
+        this.#doorbell.ring();
+      },
+    });
+    try {
+      return await this.#loop();
+    } finally {
+      stopSleepWatch();
+      await this.#hooks.close();
+      await this.#transfers.close();
+      this.#gates.stop();
+      this.#doorbell.close();
+    }
+  }
+
+  async #loop(): Promise<string> {
+    for (;;) {
+      const kept = await serveInbox(this.#owned, () => this.#quiesce());
+      if (!kept) return 'forgotten';
+      if (this.#signal !== null) return `ended by ${this.#signal}`;
+      if (this.#owned.ownership.lost.aborted || !(await this.#owned.ownership.stillMine())) {
+        throw new PosteError('worker', 'another worker has taken this session over; this one stops');
+      }
+      const sleep = await this.#step();
+      const session = this.#session();
+      if (isForgettable(session)) {
+        await this.#owned.journal.commit(() => [{ type: 'session.forgotten' }]);
+        return 'forgotten';
+      }
+      if (this.#isDone(session) && (await pendingIds(this.#owned.paths)).length === 0) return 'nothing is left to do';
+      await this.#doorbell.wait(sleep);
+    }
+  }
+
+  /** Looks at everything once and does what is due. Returns how long to sleep, milliseconds. */
+  async #step(): Promise<number> {
+    const { journal } = this.#owned;
+    await expire(this.#owned, Date.now());
+    await this.#gates.look(this.#session().tasks.values(), performance.now(), Date.now());
+    await this.#hosts.look(this.#session().tasks.values());
+    this.#transfers.setRate(this.#session().settings.limitRate);
+    const now = Date.now();
+    const { running } = this.#transfers;
+    const plan = schedule({
+      session: this.#session(),
+      running,
+      conditionReasons: (task) => this.#gates.reasons(task, running.has(task.number), now),
+      hostReason: (task) => this.#hosts.reason(task, now),
+      now,
+    });
+    for (const task of plan.giveUp) {
+      await this.#transfers.stop(task.number);
+      const error = new PosteError('gave-up', `not finished within the time given by --give-up-after; what has arrived is kept`, {
+        hint: `poste retry ${task.number} goes on from there`,
+      });
+      await journal.commit(() => [{ type: 'task.failed', task: task.number, error: errorInfo(error) }]);
+    }
+    await Promise.all(plan.stop.map(({ task }) => this.#transfers.stop(task.number)));
+    const waits = [...plan.stop, ...plan.wait];
+    if (waits.length > 0) await journal.commit(() => waits.map(({ task, reasons }) => ({ type: 'task.waiting', task: task.number, reasons })));
+    for (const task of plan.start) this.#transfers.start(task);
+    this.#hooks.runDue(this.#session(), now);
+    if (allSettled(this.#session()) && this.#session().settledSeq === null && this.#session().tasks.size > 0) {
+      await journal.commit((session) => (session === null ? [] : [{ type: 'session.settled', counts: countStates(session) }]));
+      this.#hooks.runDue(this.#session(), now);
+    }
+    const next = Math.min(plan.nextAt ?? Number.POSITIVE_INFINITY, this.#hooks.nextAt(this.#session()) ?? Number.POSITIVE_INFINITY);
+    return Math.max(SHORTEST_SLEEP_MS, Math.min(LONGEST_SLEEP_MS, next - now, this.#gates.dueIn(performance.now())));
+  }
+
+  /** After a request: whatever is paused, cancelled or settled by now has no transfer under way when this resolves. */
+  async #quiesce(): Promise<void> {
+    await this.#transfers.stopWhere((number) => {
+      const task = this.#session().tasks.get(number);
+      return task === undefined || task.state.kind === 'paused' || isSettled(task);
+    });
+  }
+
+  #isDone(session: Session): boolean {
+    if (this.#transfers.running.size > 0 || this.#hooks.isBusy) return false;
+    if (isOver(session)) return true;
+    return [...session.tasks.values()].every((task) => isParked(task) || (isSettled(task) && task.hook.kind !== 'due' && task.hook.kind !== 'running'));
+  }
+
+  #session(): Session {
+    const { session } = this.#owned.journal;
+    if (session === null) throw new PosteError('internal', 'the session is gone from its journal');
+    return session;
+  }
+}

@@ -1,0 +1,143 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { makeCertificates } from '../support/certificates.js';
+import { altered, content, hangUp, raw, redirect, routes, serve, silence, startOrigin, status, type Behaviour } from '../support/origin.js';
+import { makeHome } from '../support/poste.js';
+
+const file = content('exit codes', 50_000);
+const good = serve(file, { etag: '"a"' });
+const endless = serve(file, { chunked: true, extraBytes: Infinity });
+
+interface Row {
+  readonly behaviour: Behaviour;
+  readonly flags?: readonly string[];
+  readonly code: number;
+}
+
+let version = 0;
+/** Another ETag and other bytes at each request, and never the whole of them. */
+const everChanging: Behaviour = async (exchange) => {
+  version += 1;
+  return serve(altered(file, version), { etag: `"${version}"`, truncateAt: 30_000 })(exchange);
+};
+
+const ONE_RETRY = ['--retries', '1'] as const;
+
+const rows: Record<string, Row> = {
+  'a good file': { behaviour: good, code: 0 },
+  'an empty file': { behaviour: serve(Buffer.alloc(0), { etag: '"0"' }), code: 0 },
+  '404': { behaviour: status(404), code: 3 },
+  '410': { behaviour: status(410), code: 3 },
+  '401': { behaviour: status(401), code: 24 },
+  '403': { behaviour: status(403), code: 24 },
+  '407': { behaviour: status(407), code: 24 },
+  '418': { behaviour: status(418), code: 22 },
+  '204': { behaviour: status(204), code: 22 },
+  'an answer that is no HTTP': { behaviour: raw('hello\n'), flags: ONE_RETRY, code: 22 },
+  'two lengths': { behaviour: raw('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello'), flags: ONE_RETRY, code: 22 },
+  '500, retries used up': { behaviour: status(500), flags: ONE_RETRY, code: 29 },
+  '503, retries used up': { behaviour: status(503), flags: ONE_RETRY, code: 29 },
+  '429, retries used up': { behaviour: status(429), flags: ONE_RETRY, code: 29 },
+  'a connection that is reset': { behaviour: hangUp('rst'), flags: ONE_RETRY, code: 6 },
+  'a connection that is closed': { behaviour: hangUp(), flags: ONE_RETRY, code: 6 },
+  'no answer': { behaviour: silence(), flags: ['--stall-timeout', '1s', '--retries', '0'], code: 5 },
+  'a deadline that passes': { behaviour: silence(), flags: ['--give-up-after', '1s'], code: 5 },
+  'another checksum': { behaviour: good, flags: ['--checksum', `sha256:${'0'.repeat(64)}`], code: 32 },
+  'larger than allowed': { behaviour: good, flags: ['--max-size', '40K'], code: 36 },
+  'endless, and larger than allowed': { behaviour: endless, flags: ['--max-size', '200K'], code: 36 },
+  'another size than promised': { behaviour: good, flags: ['--expect-size', '49999'], code: 22 },
+  'a redirect to itself': { behaviour: redirect('/file'), code: 23 },
+  'a redirect to a file of this machine': { behaviour: redirect('file:///etc/passwd'), code: 23 },
+  'a file that keeps changing': { behaviour: everChanging, code: 33 },
+};
+
+for (const [what, { behaviour, flags = [], code }] of Object.entries(rows)) {
+  test(`exit ${code}: ${what}`, async () => {
+    await using home = await makeHome();
+    await using origin = await startOrigin(() => behaviour);
+    const args = ['start', '--wait', ...flags, origin.at('/file')];
+    const plain = await home.run(args);
+    expect({ code: plain.code, output: plain.code === code ? '' : plain.stdout + plain.stderr }).toEqual({ code, output: '' });
+    if (code !== 0) expect((await home.run(['claim', '--json'])).code).toBe(41);
+    const json = await home.run([...args, '--id', 'json', '--json']);
+    expect(json.code).toBe(code);
+    expect(json.json<object>()).toBeTypeOf('object');
+    expect((await home.run(['attach'])).code).toBe(code);
+    expect((await home.run(['status', '--id', 'default', '--exit-code'])).code).toBe(code);
+  });
+}
+
+test('exit 34: certificates that prove nothing; --insecure and --cacert are the ways', async () => {
+  await using certificates = await makeCertificates();
+  await using home = await makeHome();
+  for (const name of ['selfSigned', 'expired', 'otherHost', 'good'] as const) {
+    await using origin = await startOrigin(() => good, { tls: certificates[name] });
+    const start = (id: string, ...flags: string[]): Promise<number | null> =>
+      home.run(['start', '--wait', '--id', `${name}-${id}`, ...flags, origin.at('/file')]).then(({ code }) => code);
+    expect({ name, code: await start('plain') }).toEqual({ name, code: 34 });
+    expect({ name, code: await start('ca', '--cacert', certificates.caFile) }).toEqual({ name, code: name === 'good' ? 0 : 34 });
+    expect({ name, code: await start('insecure', '--insecure') }).toEqual({ name, code: 0 });
+  }
+});
+
+test('exit 23: from https to http is refused', async () => {
+  await using certificates = await makeCertificates();
+  await using home = await makeHome();
+  await using plain = await startOrigin(() => good);
+  await using secure = await startOrigin(() => redirect(plain.at('/file')), { tls: certificates.good });
+  expect((await home.run(['start', '--wait', '--cacert', certificates.caFile, secure.at('/file')])).code).toBe(23);
+  expect(plain.log).toEqual([]);
+});
+
+test('exit 6: nobody listens; exit 19: no such name', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => good);
+  await origin.down();
+  expect((await home.run(['start', '--wait', '--retries', '1', origin.at('/file')])).code).toBe(6);
+  expect((await home.run(['start', '--wait', '--id', 'dns', '--retries', '0', 'http://no-such-host.invalid/file'])).code).toBe(19);
+});
+
+test('exit 46: several tasks failed in different ways; in the same way, that way’s code', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(routes({ '/401': status(401), '/good': good }));
+  expect((await home.run(['start', '--wait', origin.at('/404'), origin.at('/401'), origin.at('/good')])).code).toBe(46);
+  expect((await home.run(['start', '--wait', '--id', 'same', origin.at('/404'), origin.at('/404b'), origin.at('/good')])).code).toBe(3);
+});
+
+test('exit 44: cancelled; exit 7: not finished; exit 124: --timeout passed, and the worker lives on', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => serve(file, { etag: '"a"', stallAt: 10_000 }));
+  await home.run(['start', origin.at('/file')]);
+  expect((await home.run(['status', '--id', 'default', '--exit-code'])).code).toBe(7);
+  expect((await home.run(['attach', '--timeout', '1s'])).code).toBe(124);
+  expect((await home.run(['claim', '--wait', '--timeout', '1s'])).code).toBe(124);
+  expect(await home.workerPid()).not.toBe(null);
+  expect((await home.run(['claim'])).code).toBe(41);
+  await home.run(['cancel']);
+  expect((await home.run(['attach'])).code).toBe(44);
+});
+
+test('exit 40: no such session, for every command that needs one; exit 41: no such task', async () => {
+  await using home = await makeHome();
+  for (const command of ['attach', 'status', 'claim', 'pause', 'resume', 'cancel', 'retry', 'events', 'forget']) {
+    const result = await home.run([command, '--id', 'nobody']);
+    expect({ command, code: result.code, lines: result.stderr.trim().split('\n').length }).toEqual({ command, code: 40, lines: 1 });
+    expect({ command, code: (await home.run([command, '--id', 'nobody', '--json'])).code }).toEqual({ command, code: 40 });
+  }
+  expect(await home.files()).toEqual([]);
+  expect((await home.run(['status'])).code).toBe(0);
+  await home.run(['start', '--paused', 'http://127.0.0.1:9/file']);
+  for (const command of ['status', 'claim', 'pause', 'cancel']) {
+    expect({ command, code: (await home.run([command, '7'])).code }).toEqual({ command, code: 41 });
+  }
+});
+
+test('exit 45: a session that a newer poste wrote, or that is damaged beyond reading, is left alone', async () => {
+  await using home = await makeHome();
+  await home.run(['start', '--paused', 'http://127.0.0.1:9/file']);
+  await home.workerGone();
+  await writeFile(join(home.sessionDir(), 'journal.ndjson'), 'rubbish\n'.repeat(5));
+  expect((await home.run(['attach'])).code).toBe(45);
+  expect((await home.run(['status'])).code).toBe(0);
+});

@@ -1,0 +1,127 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { content, routes, serve, sha256, startOrigin, status } from '../support/origin.js';
+import { makeHome } from '../support/poste.js';
+import { stays, until } from '../support/wait.js';
+
+const file = content('hooks', 100_000);
+const served = serve(file, { etag: '"a"' });
+
+const PROMISED =
+  /^(POSTE_(EVENT|EVENT_ID|ID|TASK|FILE|NAME|SIZE|SHA256|URL|TO|STATUS|ERROR_CODE)|PATH|HOME|LANG|LC_\w+|TMPDIR|USER|SHELL)$/;
+/** Variables that /bin/sh sets by itself. */
+const OF_THE_SHELL = new Set(['PWD', 'OLDPWD', 'SHLVL', '_']);
+
+test('--on-finish is told everything by its environment and its input, and nothing secret', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => served);
+  const hook = 'env -0 > env.txt; cat > input.json; pwd > pwd.txt; mv input.json done.json';
+  const flags = ['--id', 'films', '--to', 'shelf/', '--on-finish', hook, '-H', 'Authorization: Bearer hunter2'];
+  const started = await home.run(['start', ...flags, origin.at('/film.mkv?token=hunter3')], { env: { UNRELATED: 'x', HTTP_PROXY: '' } });
+  expect(started.code).toBe(0);
+  const input = JSON.parse(await until('the hook to have run', () => readFile(join(home.cwd, 'done.json'), 'utf8'))) as unknown;
+  const env = await environment(join(home.cwd, 'env.txt'));
+  const task = (await home.status('films')).tasks[0];
+  expect(env).toMatchObject({
+    POSTE_EVENT: 'finished',
+    POSTE_ID: 'films',
+    POSTE_TASK: '1',
+    POSTE_FILE: task?.file,
+    POSTE_NAME: 'film.mkv',
+    POSTE_SIZE: '100000',
+    POSTE_SHA256: sha256(file),
+    POSTE_TO: join(home.cwd, 'shelf/'),
+    HOME: join(home.root, 'user'),
+  });
+  expect(env['POSTE_URL']).toContain('/film.mkv');
+  expect(Object.keys(env).filter((name) => !PROMISED.test(name) && !OF_THE_SHELL.has(name))).toEqual([]);
+  expect(JSON.stringify(input)).toContain(sha256(file));
+  expect(JSON.stringify([env, input])).not.toMatch(/hunter[23]/);
+  expect((await readFile(join(home.cwd, 'pwd.txt'), 'utf8')).trim()).toBe(home.cwd);
+});
+
+test('a hook that leaves the file leaves it to be claimed; one that moves it has claimed it', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => served);
+  await home.run(['start', '--on-finish', 'true', origin.at('/left.bin')]);
+  await home.run(['start', '--on-finish', 'mv "$POSTE_FILE" moved.bin', origin.at('/moved.bin')]);
+  expect((await home.run(['attach'])).code).toBe(0);
+  expect((await home.status()).tasks).toMatchObject([{ state: 'finished' }, { state: 'claimed', claimedBy: 'hook' }]);
+  expect(sha256(await readFile(join(home.cwd, 'moved.bin')))).toBe(sha256(file));
+  expect(await home.run(['claim'])).toMatchObject({ code: 0, stdout: `${join(home.cwd, 'left.bin')}\n` });
+});
+
+test('a hook that fails is run again with the same event id, its file kept', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => served);
+  await home.run(['start', '--on-finish', 'echo "$POSTE_EVENT_ID" >> ids; test -e ready', origin.at('/file.bin')]);
+  const ids = async (): Promise<string[]> => (await readFile(join(home.cwd, 'ids'), 'utf8')).trim().split('\n');
+  await until('the hook to be run twice', async () => (await ids()).length >= 2);
+  expect((await home.status()).tasks).toMatchObject([{ state: 'finished', waiting: [{ code: 'hook' }] }]);
+  await writeFile(join(home.cwd, 'ready'), '');
+  expect((await home.run(['attach'])).code).toBe(0);
+  expect(new Set(await ids()).size).toBe(1);
+  const runs = (await home.journal()).filter(({ type }) => type === 'hook.finished');
+  expect(runs.map(({ ok }) => ok)).toEqual([...runs.slice(1).map(() => false), true]);
+});
+
+test('what a failing hook left can be claimed while it waits to be run again', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => served);
+  await home.run(['start', '--on-finish', 'echo no room >&2; exit 3', origin.at('/file.bin')]);
+  await until('the hook to have failed', async () => (await home.journal()).some(({ type }) => type === 'hook.finished'));
+  expect(await home.run(['claim'])).toMatchObject({ code: 0, stdout: `${join(home.cwd, 'file.bin')}\n` });
+  expect(sha256(await readFile(join(home.cwd, 'file.bin')))).toBe(sha256(file));
+  await home.workerGone();
+});
+
+test('a claim waits for a hook that is running', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => served);
+  await home.run(['start', '--on-finish', 'touch running; until test -e go; do sleep 0.05; done', origin.at('/file.bin')]);
+  await until('the hook to run', () => readFile(join(home.cwd, 'running')).then(() => true));
+  const claim = home.spawn(['claim']);
+  await stays('what claim has printed', () => [claim.stdout, claim.stderr], 1_000);
+  await writeFile(join(home.cwd, 'go'), '');
+  expect(await claim.exit).toMatchObject({ code: 0, stdout: `${join(home.cwd, 'file.bin')}\n` });
+});
+
+test('a hook that hangs is ended with its children, and counts as failed', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => served);
+  await home.run(['start', '--hook-timeout', '1s', '--on-finish', 'sleep 1000 & echo $! > child; sleep 1000', origin.at('/file.bin')]);
+  await until('the hook to have failed', async () => (await home.journal()).some(({ ok }) => ok === false));
+  const child = (await readFile(join(home.cwd, 'child'), 'utf8')).trim();
+  const alive = await readFile(`/proc/${child}/cmdline`, 'latin1').catch(() => '');
+  expect(alive).not.toContain('sleep');
+});
+
+test('a failed download runs its hook with the error’s code', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => status(404));
+  await home.run(['start', '--wait', '--on-finish', 'env -0 > env.txt', origin.at('/file.bin')]);
+  await until('the hook to have run', async () => (await home.journal()).some(({ type }) => type === 'hook.finished'));
+  const env = await environment(join(home.cwd, 'env.txt'));
+  expect(env).toMatchObject({ POSTE_EVENT: 'failed', POSTE_ERROR_CODE: 'not-found', POSTE_TASK: '1' });
+});
+
+test('--on-complete runs once, when everything has settled', async () => {
+  await using home = await makeHome();
+  const slowly = serve(file, { etag: '"a"', bytesPerSecond: 100_000 });
+  await using origin = await startOrigin(routes({ '/a.bin': slowly, '/b.bin': slowly }));
+  const hook = 'env -0 > env.txt; echo run >> runs';
+  await home.run(['start', '--on-complete', hook, origin.at('/a.bin'), origin.at('/b.bin'), origin.at('/missing.bin')]);
+  await home.run(['attach']);
+  await home.workerGone();
+  expect(await readFile(join(home.cwd, 'runs'), 'utf8')).toBe('run\n');
+  expect(await environment(join(home.cwd, 'env.txt'))).toMatchObject({ POSTE_EVENT: 'complete', POSTE_ID: 'default' });
+  const types = (await home.journal()).map(({ type }) => type);
+  expect(types.indexOf('hook.started')).toBeGreaterThan(types.indexOf('session.settled'));
+});
+
+async function environment(path: string): Promise<Record<string, string>> {
+  const text = await readFile(path, 'utf8');
+  const pairs = text.split('\0').filter(Boolean);
+  return Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
+}

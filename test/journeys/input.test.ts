@@ -1,0 +1,123 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { makeHome, type ErrorAnswer } from '../support/poste.js';
+
+const URL = 'http://127.0.0.1:9/file.bin';
+const SECRET = 'hunter2';
+
+const refused: Record<string, readonly string[]> = {
+  'no URL at all': ['start'],
+  'a URL that is none': ['start', 'not a url'],
+  'a URL without a scheme': ['start', 'example.org/file'],
+  'file:': ['start', 'file:///etc/passwd'],
+  'ftp:': ['start', 'ftp://127.0.0.1/file'],
+  'javascript:': ['start', 'javascript:alert(1)'],
+  'data:': ['start', 'data:text/plain,hello'],
+  'a line feed in a URL': ['start', 'http://127.0.0.1:9/a\nb'],
+  'an escape character in a URL': ['start', 'http://127.0.0.1:9/a\x1b[2Jb'],
+  'a port that is none': ['start', 'http://127.0.0.1:99999/'],
+  'a bad URL after a good one': ['start', URL, 'ftp://127.0.0.1/file'],
+  'an id with a slash': ['start', '--id', 'a/b', URL],
+  'the id ..': ['start', '--id', '..', URL],
+  'the id .': ['start', '--id', '.', URL],
+  'an empty id': ['start', '--id', '', URL],
+  'an id of 65 characters': ['start', '--id', 'x'.repeat(65), URL],
+  'an id that begins with a dot': ['start', '--id', '.hidden', URL],
+  'an id with a space': ['start', '--id', 'a b', URL],
+  'an id with a letter beyond ASCII': ['start', '--id', 'é', URL],
+  'a header with a line feed': ['start', '-H', `X-A: a\nX-B: ${SECRET}`, URL],
+  'a header with a carriage return': ['start', '-H', `X-A: a\rX-B: ${SECRET}`, URL],
+  'a header without a colon': ['start', '-H', SECRET, URL],
+  'a header with a space in its name': ['start', '-H', `X A: ${SECRET}`, URL],
+  'a header that is not the user’s to set': ['start', '-H', 'Range: bytes=5-', URL],
+  'a size that is none': ['start', '--max-size', '10Q', URL],
+  'a negative size': ['start', '--expect-size=-1', URL],
+  'a rate that is none': ['start', '--limit-rate', 'fast', URL],
+  'a duration that is none': ['start', '--stall-timeout', 'soon', URL],
+  'a time that is none': ['start', '--not-before', 'in a while', URL],
+  'a number of tries that is none': ['start', '--retries', 'few', URL],
+  'no jobs': ['start', '--jobs', '0', URL],
+  'no connections': ['start', '--connections', '0', URL],
+  'md5 as a proof': ['start', '--checksum', `md5:${'0'.repeat(32)}`, URL],
+  'a checksum that is too short': ['start', '--checksum', 'sha256:abcd', URL],
+  'a checksum of no known kind': ['start', '--checksum', `crc9:${'0'.repeat(8)}`, URL],
+  'a condition that is none': ['start', '--discretionary', '--when', 'sometimes', URL],
+  'a priority that is none': ['start', '--priority', 'urgent', URL],
+  'an unknown flag': ['start', '--fast', URL],
+  'a flag without its value': ['start', URL, '--max-size'],
+  'an input file that is not there': ['start', '-i', 'missing.txt'],
+  'an input file with a bad line': ['start', '-i', 'bad-lines.txt'],
+  'an input file with an unknown option': ['start', '-i', 'bad-option.txt'],
+  'an input file without a URL': ['start', '-i', 'empty.txt'],
+  'a CA file that is not there': ['start', '--cacert', 'missing.pem', URL],
+  'a header file that is not there': ['start', '--header-file', 'missing.txt', URL],
+  'a variable that is not set': ['start', '--bearer-env', 'NO_SUCH_VARIABLE', URL],
+  'a name with a slash': ['start', '-o', 'a/b', URL],
+  'the name ..': ['start', '-o', '..', URL],
+  'a name with a control character': ['start', '-o', 'a\x07b', URL],
+  'a name of 300 bytes': ['start', '-o', 'x'.repeat(300), URL],
+  'one name for two files': ['start', '-o', 'a', URL, `${URL}2`],
+  'one destination for two files': ['start', '--to', 'here.bin', URL, `${URL}2`],
+  'an unknown command': ['frobnicate'],
+  'a way out of a conflict that is none': ['claim', '--on-conflict', 'maybe'],
+  'an id with a slash to attach to': ['attach', '--id', 'a/b'],
+  'the id .. to look at': ['status', '--id', '..'],
+  'a place in the journal that is none': ['attach', '--since', 'yesterday'],
+  'a bad time-out': ['attach', '--timeout', 'soon'],
+};
+
+for (const [what, args] of Object.entries(refused)) {
+  test(`refused with one line, and nothing made: ${what}`, async () => {
+    await using home = await makeHome();
+    await writeFile(join(home.cwd, 'bad-lines.txt'), `${URL}\nnot a url\n`);
+    await writeFile(join(home.cwd, 'bad-option.txt'), `${URL}\n  colour=red\n`);
+    await writeFile(join(home.cwd, 'empty.txt'), '# nothing\n');
+    const plain = await home.run(args);
+    expect(plain).toMatchObject({ code: 2, stdout: '' });
+    expect(plain.stderr).toMatch(/^[^\n]+\n$/);
+    expect(plain.stderr).not.toMatch(new RegExp(`${SECRET}|\\x1b|\\x07|\\bat .*\\.js:`));
+
+    const json = await home.run([...args, '--json']);
+    expect(json.code).toBe(2);
+    expect(json.json<ErrorAnswer>()).toMatchObject({ error: { code: 'usage', exitCode: 2, transient: false } });
+    expect(json.stdout).not.toContain(SECRET);
+    expect(await home.files()).toEqual([]);
+  });
+}
+
+test('an id that differs from another only in case is refused', async () => {
+  await using home = await makeHome();
+  expect((await home.run(['start', '--id', 'films', '--paused', URL])).code).toBe(0);
+  const twin = await home.run(['start', '--id', 'Films', '--paused', URL]);
+  expect(twin.code).toBe(2);
+  expect(twin.stderr).toContain('films');
+  expect(await home.run(['status', '--id', 'Films'])).toMatchObject({ code: 40 });
+});
+
+test('a home that others may write to is refused', async () => {
+  await using home = await makeHome();
+  await mkdir(home.dir);
+  await home.sh('chmod 777 "$POSTE_HOME"');
+  const result = await home.run(['start', URL]);
+  expect(result.code).not.toBe(0);
+  expect(result.stderr).toMatch(/^[^\n]+\n$/);
+  expect(await home.files()).toEqual([]);
+});
+
+test('whatever the umask, only the owner can read the home', async () => {
+  await using home = await makeHome();
+  await home.sh(`umask 0000; poste start --paused -H 'Authorization: ${SECRET}' '${URL}'`);
+  const open = await home.sh('find "$POSTE_HOME" -perm /077');
+  expect(open.stdout).toBe('');
+  expect(await home.files()).not.toEqual([]);
+});
+
+test('names in input files are no paths, and start reads them from standard input too', async () => {
+  await using home = await makeHome();
+  const escape = await home.run(['start', '--paused', '-i', '-'], { input: `${URL}\n  out=../../escape\n` });
+  expect(escape.code).toBe(2);
+  const good = await home.run(['start', '--paused', '-i', '-'], { input: `# two files\n${URL}\n  out=one.bin\n\n${URL}?2\n` });
+  expect(good.code).toBe(0);
+  expect((await home.status()).tasks.map(({ name }) => name)).toEqual(['one.bin', 'file.bin']);
+});

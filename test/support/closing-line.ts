@@ -1,0 +1,27 @@
+import type { Reporter, TestModule, TestCollection } from 'vitest/node';
+
+/** Says how many tests passed, failed and were skipped, as the very last line of the run. */
+export class ClosingLine implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
+    let passed = 0;
+    let skipped = 0;
+    // What failed outside of every test (a file that does not load, a stray rejection) is a failure all the same.
+    let failed = errors.length;
+    for (const module of modules) {
+      const before = failed;
+      for (const test of tests(module.children)) {
+        if (test === 'passed') passed += 1;
+        else if (test === 'failed') failed += 1;
+        else skipped += 1;
+      }
+      if (module.state() === 'failed' && failed === before) failed += 1;
+    }
+    const line = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`;
+    // Other reporters write at the end of the run too: wait for the process to have nothing else to say.
+    process.once('exit', () => process.stdout.write(line));
+  }
+}
+
+function* tests(collection: TestCollection): Generator<string> {
+  for (const test of collection.allTests()) yield test.result().state;
+}

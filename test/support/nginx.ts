@@ -1,0 +1,125 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from './wait.js';
+
+export interface NginxRequest {
+  readonly method: string;
+  readonly path: string;
+  /** The Range header as sent, `null` without one. */
+  readonly range: string | null;
+  readonly status: number;
+  /** What the system took for sending; a client that was killed may not have read the last of them. */
+  readonly bodyBytesSent: number;
+  readonly connection: number;
+}
+
+export interface Nginx extends AsyncDisposable {
+  /** The URL of a file below the served directory; `path` begins with a slash. */
+  at(path: string): string;
+  /** The directory served. Its files may be changed or replaced at any time. */
+  readonly root: string;
+  /** Every request that has ended, in the order of ending. */
+  log(): Promise<NginxRequest[]>;
+}
+
+const BINARY = ['nginx', '/usr/sbin/nginx', '/usr/local/sbin/nginx'].find((file) => spawnSync(file, ['-v']).status === 0);
+
+/** Why a suite that needs nginx cannot run here, for its name; `null` when it can. */
+export const nginxMissing = BINARY === undefined ? 'nginx is not installed' : null;
+
+/** Starts a real nginx on a free port, serving a directory of its own. `limitRate` is bytes per second and connection. */
+export async function startNginx({ limitRate = 0 }: { limitRate?: number } = {}): Promise<Nginx> {
+  if (BINARY === undefined) throw new Error('nginx is not installed');
+  const prefix = await mkdtemp(join(tmpdir(), 'poste-nginx-'));
+  const root = join(prefix, 'files');
+  await mkdir(root);
+  const port = await freePort();
+  await writeFile(join(prefix, 'nginx.conf'), configuration(port, root, limitRate));
+  const errorLog = join(prefix, 'error.log');
+  const child = spawn(BINARY, ['-p', prefix, '-c', 'nginx.conf', '-e', errorLog], { stdio: 'ignore' });
+  const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const stop = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await exited;
+    await rm(prefix, { recursive: true, force: true });
+  };
+  try {
+    await until('nginx to listen', () => {
+      if (child.exitCode !== null) throw new Error(`nginx ended with ${child.exitCode}`);
+      return accepts(port);
+    });
+  } catch (error) {
+    const words = await readFile(errorLog, 'utf8').catch(() => '');
+    await stop();
+    throw new Error(`nginx did not start: ${words}`, { cause: error });
+  }
+  return {
+    root,
+    at: (path) => `http://127.0.0.1:${port}${path}`,
+    log: async () => parseLog(await readFile(join(prefix, 'access.log'), 'utf8')),
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** One process, small send buffers (what a killed client leaves unread stays small), and a log line for each request. */
+function configuration(port: number, root: string, limitRate: number): string {
+  return `
+daemon off;
+master_process off;
+${process.getuid?.() === 0 ? 'user root;' : ''}
+pid nginx.pid;
+events { worker_connections 256; }
+http {
+  log_format poste '$request_method|$uri|$http_range|$status|$body_bytes_sent|$connection';
+  access_log access.log poste;
+  client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
+  default_type application/octet-stream;
+  keepalive_timeout 60;
+  server {
+    listen 127.0.0.1:${port} sndbuf=64k;
+    root ${root};
+    etag on;
+    sendfile off;
+    output_buffers 1 64k;
+    limit_rate ${limitRate};
+  }
+}
+`;
+}
+
+function parseLog(text: string): NginxRequest[] {
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => {
+      const [method = '', path = '', range = '-', status, bodyBytesSent, connection] = line.split('|');
+      return {
+        method,
+        path,
+        range: range === '-' ? null : range,
+        status: Number(status),
+        bodyBytesSent: Number(bodyBytesSent),
+        connection: Number(connection),
+      };
+    });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no free port');
+  return address.port;
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}

@@ -1,0 +1,145 @@
+import { expect, test } from 'vitest';
+import { altered, content, inTurn, loginPage, serve, sha256, startOrigin, status, type ServeOptions } from '../support/origin.js';
+import { makeRig } from './rig.js';
+
+const SIZE = 1_500_000;
+const CUT = 1_000_000;
+const file = content('one', SIZE);
+const newer = content('two', SIZE);
+const longer = content('three', SIZE + 1000);
+const OLD = new Date(Date.now() - 3_600_000);
+const LATER = new Date(Date.now() - 1_800_000);
+const digest = { algorithm: 'sha256', hex: sha256(file) } as const;
+
+test.each<[string, Buffer, ServeOptions, Buffer, ServeOptions]>([
+  ['its strong ETag', file, { etag: '"1"' }, newer, { etag: '"2"' }],
+  ['its strong ETag, behind a server that ignores ranges', file, { etag: '"1"', ranges: 'ignore' }, newer, { etag: '"2"', ranges: 'ignore' }],
+  ['its strong ETag, behind one that ignores If-Range', file, { etag: '"1"' }, newer, { etag: '"2"', extraHeaders: [], status: 206 }],
+  ['its date, which is all there is', file, { lastModified: OLD }, newer, { lastModified: LATER }],
+  ['its size', file, { etag: '"1"' }, longer, { etag: '"1"' }],
+  ['its bytes, under the same ETag', file, { etag: '"1"' }, newer, { etag: '"1"' }],
+  ['its bytes, under the same date', file, { lastModified: OLD }, newer, { lastModified: OLD }],
+  ['anything, where nothing would tell', file, {}, newer, {}],
+  ['its bytes, under a weak ETag', file, { etag: 'W/"1"' }, newer, { etag: 'W/"1"' }],
+  ['its bytes, under two ETags at once', file, { etag: ['"1"', '"2"'] }, newer, { etag: ['"1"', '"2"'] }],
+  ['its bytes within the minute of its date', file, { lastModified: new Date() }, newer, { lastModified: new Date() }],
+  ['its ETag to none', file, { etag: '"1"' }, newer, {}],
+])('a file that changes %s is fetched anew, never mixed', async (_name, before, beforeOptions, after, afterOptions) => {
+  await using origin = await startOrigin(inTurn(serve(before, { ...beforeOptions, truncateAt: CUT }), serve(after, afterOptions)));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  const outcome = await rig.settle();
+  expect(outcome).toMatchObject({ kind: 'complete', sha256: sha256(after) });
+  expect(rig.told.restarts).toEqual([{ reason: expect.any(String), bytesDropped: CUT }]);
+});
+
+test.each<[string, ServeOptions, 'etag' | 'last-modified' | 'digest']>([
+  ['an ETag', { etag: '"1"' }, 'etag'],
+  ['a date alone', { lastModified: OLD }, 'last-modified'],
+  ['a date beside a weak ETag', { etag: 'W/"1"', lastModified: OLD }, 'last-modified'],
+  ['a CDN that answers 200 to any If-Range', { etag: '"1"', ranges: 'not-with-if-range' }, 'etag'],
+  ['a range that starts too early', { etag: '"1"', ranges: { shift: -70_000 } }, 'etag'],
+  ['an unknown total, with *', { etag: '"1"', contentRange: (first, last) => `bytes ${first}-${last}/*` }, 'etag'],
+  ['nothing but a digest', {}, 'digest'],
+])('%s: the rest is appended', async (_name, options, proof) => {
+  await using origin = await startOrigin(inTurn(serve(file, { ...options, truncateAt: CUT }), serve(file, options)));
+  await using rig = await makeRig({ url: origin.at('/file'), checksum: proof === 'digest' ? digest : null });
+  const outcome = await rig.settle();
+  expect(outcome).toMatchObject({ kind: 'complete', sha256: sha256(file), provenance: { resumes: [{ proof }] } });
+  expect(rig.told.restarts).toEqual([]);
+});
+
+test.each<[string, ServeOptions]>([
+  ['starts after what was asked', { etag: '"1"', ranges: { shift: 10 } }],
+  ['has no Content-Range', { etag: '"1"', contentRange: () => null }],
+  ['counts in another unit', { etag: '"1"', contentRange: (first, last, total) => `items ${first}-${last}/${total}` }],
+  ['ends before it starts', { etag: '"1"', contentRange: (first, _last, total) => `bytes ${first}-${first - 1}/${total}` }],
+  ['says another length than it has', { etag: '"1"', contentRange: (first, _last, total) => `bytes ${first}-${first + 1}/${total}` }],
+  ['is gzipped', { etag: '"1"', gzip: true }],
+])('a part that %s is refused, and the file fetched anew', async (_name, options) => {
+  const first = serve(file, { etag: '"1"', truncateAt: CUT });
+  let requests = 0;
+  await using origin = await startOrigin(({ range }) => {
+    requests += 1;
+    return requests === 1 ? first : serve(file, range === null ? { etag: '"1"' } : options);
+  });
+  await using rig = await makeRig({ url: origin.at('/file') });
+  expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
+  expect(rig.told.restarts).toHaveLength(1);
+});
+
+test.each([304, 412])('%i to a range: fetched anew', async (code) => {
+  await using origin = await startOrigin(
+    inTurn(serve(file, { etag: '"1"', truncateAt: CUT }), status(code), serve(file, { etag: '"1"' })),
+  );
+  await using rig = await makeRig({ url: origin.at('/file') });
+  expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
+});
+
+test('the same size under an ETag of another node: the overlap and the digest save the bytes', async () => {
+  await using origin = await startOrigin(inTurn(serve(file, { etag: '"a"', truncateAt: CUT }), serve(file, { etag: '"b"' }), serve(file, { etag: '"b"' , ranges: 'honour' })));
+  await using rig = await makeRig({ url: origin.at('/file'), checksum: digest });
+  const outcome = await rig.settle();
+  expect(outcome).toMatchObject({ kind: 'complete', sha256: sha256(file), provenance: { resumes: [{ proof: 'digest' }] } });
+});
+
+test('pieces that were joined by the digest alone and do not add up are fetched anew', async () => {
+  const other = altered(file, SIZE - 100_000);
+  await using origin = await startOrigin(inTurn(serve(file, { truncateAt: CUT }), serve(other), serve(file)));
+  await using rig = await makeRig({ url: origin.at('/file'), checksum: digest });
+  expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
+});
+
+test('a wrong digest: nothing is delivered, and a retry starts from zero', async () => {
+  await using origin = await startOrigin(() => serve(newer, { etag: '"1"' }));
+  await using rig = await makeRig({ url: origin.at('/file'), checksum: digest });
+  expect(await rig.run()).toMatchObject({ kind: 'failed', error: { code: 'checksum', exitCode: 32 } });
+  origin.script = () => serve(file, { etag: '"1"' });
+  expect(await rig.run()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
+});
+
+test('a file that changes all the time is given up after three restarts', async () => {
+  let version = 0;
+  await using origin = await startOrigin(() => {
+    version += 1;
+    return serve(content(`v${version}`, SIZE), { etag: `"${version}"`, truncateAt: CUT });
+  });
+  await using rig = await makeRig({ url: origin.at('/file') });
+  expect(await rig.settle()).toMatchObject({ kind: 'failed', error: { code: 'keeps-changing', exitCode: 33 } });
+  expect(rig.told.restarts).toHaveLength(3);
+});
+
+test('a server that proves nothing may break off as often as it likes', async () => {
+  await using origin = await startOrigin(
+    inTurn(...Array.from({ length: 6 }, () => serve(file, { truncateAt: CUT })), serve(file)),
+  );
+  await using rig = await makeRig({ url: origin.at('/file') });
+  expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
+  expect(rig.told.representations[0]).toMatchObject({ resumable: false, evidence: 'none' });
+});
+
+test('a log-in page keeps the part and waits', async () => {
+  await using origin = await startOrigin(
+    inTurn(serve(file, { etag: '"1"', contentType: 'application/x-tar', truncateAt: CUT }), loginPage(), serve(file, { etag: '"1"' })),
+  );
+  await using rig = await makeRig({ url: origin.at('/file') });
+  await rig.run();
+  expect(await rig.run()).toMatchObject({ kind: 'retry', waitFor: 'portal', progressed: false });
+  expect(await rig.run()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
+  expect(rig.told.restarts).toEqual([]);
+});
+
+test('416 that names our size is the end, only if the version agrees', async () => {
+  const half = content('half', CUT);
+  for (const [etag, ends] of [['"1"', true], ['"2"', false]] as const) {
+    const answers = [
+      serve(half, { etag: '"1"', contentLength: 'none', chunked: true, ranges: 'ignore', truncateAt: CUT - 1 }),
+      serve(half, { etag: '"1"', contentRange: (first, last) => `bytes ${first}-${last}/*`, truncateAt: 65536 + 1 }),
+      status(416, { headers: [['Content-Range', `bytes */${CUT}`], ['ETag', etag]] }),
+      serve(half, { etag: '"2"' }),
+    ];
+    await using origin = await startOrigin(inTurn(...answers));
+    await using rig = await makeRig({ url: origin.at('/file') });
+    expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(half) });
+    expect(rig.told.restarts.length === 0).toBe(ends);
+  }
+});
