@@ -22,7 +22,8 @@ export async function main(argv: string[]): Promise<void> {
 
 /** What the parser of oclif refuses is a usage error; its message may run over several lines. */
 function asUsage(error: unknown): unknown {
-  if (error instanceof PosteError || !(error instanceof Errors.CLIError)) return error;
+  if (error instanceof PosteError) return error.message.startsWith('Parsing --') ? flagError(error) : error;
+  if (!(error instanceof Errors.CLIError)) return error;
   const [message = ''] = error.message.split('\nSee more help')[0]?.split('\n\n') ?? [];
   const line = message
     .split('\n')
@@ -30,6 +31,13 @@ function asUsage(error: unknown): unknown {
     .filter((part) => part !== '')
     .join(' ');
   return new PosteError('usage', printable(line), { hint: 'see --help' });
+}
+
+/** oclif writes around the message of what a flag's parser throws: `Parsing --id \n\t… \nSee more help with --help`. */
+function flagError({ code, message, hint, transient }: PosteError): PosteError {
+  const [, flag, own] = /^Parsing (--\S+) \n\t(.*)\nSee more help with --help$/s.exec(message) ?? [];
+  const said = flag === undefined || own === undefined ? message : `${flag}: ${own}`;
+  return new PosteError(code, said, { transient, ...(hint === undefined ? {} : { hint }) });
 }
 
 function wantsJson(argv: readonly string[]): boolean {

@@ -17,13 +17,26 @@ const PRIORITIES = ['high', 'normal', 'low'] as const;
 const size = Flags.custom<number>({ helpValue: 'SIZE', parse: (text) => Promise.resolve(parseSize(text)) });
 const duration = Flags.custom<number>({ helpValue: 'DURATION', parse: (text) => Promise.resolve(parseDuration(text)) });
 
+/** What both `start` and `set` can say; each summary is also its line in the man pages. */
+export const commonFlags = {
+  priority: Flags.option({ options: PRIORITIES, helpValue: 'high|normal|low', summary: 'which tasks go first (normal)' })(),
+  connections: Flags.string({ helpValue: 'auto|N', summary: 'connections for each file (auto)' }),
+  jobs: Flags.integer({ char: 'j', min: 1, max: 64, helpValue: 'N', summary: `files at once (${DEFAULT_SETTINGS.jobs})` }),
+  'limit-rate': Flags.custom<number | null>({ helpValue: 'RATE', parse: (text) => Promise.resolve(parseRate(text)) })({
+    summary: 'at most this many bytes a second, over the whole session (2M is 2 MiB/s)',
+  }),
+  'on-finish': Flags.string({ helpValue: 'CMD', summary: 'run for each file that finishes or fails; it may move the file' }),
+  'on-complete': Flags.string({ helpValue: 'CMD', summary: 'run when the whole session has settled' }),
+  'hook-timeout': duration({ summary: 'end a hook that runs longer (10m)' }),
+};
+
 /** The flags of `start`: each summary is also its line in the man page. */
 export const startFlags = {
+  ...commonFlags,
   'input-file': Flags.string({ char: 'i', helpValue: 'FILE', summary: 'read URLs from FILE ("-": standard input), one a line, options indented below' }),
   name: Flags.string({ char: 'o', helpValue: 'NAME', summary: "the file's name (one URL only)" }),
   to: Flags.string({ helpValue: 'PATH', summary: 'where claim will put it: a directory, or the file itself' }),
   label: Flags.string({ helpValue: 'TEXT', summary: 'a note of your own, shown in status' }),
-  priority: Flags.option({ options: PRIORITIES, default: 'normal' as const, helpValue: 'high|normal|low', summary: 'which tasks go first' })(),
   paused: Flags.boolean({ summary: 'record it, but do not begin before poste resume' }),
   new: Flags.boolean({ summary: 'a task of its own, even if the session has this URL already' }),
   'temp-dir': Flags.string({ helpValue: 'DIR', summary: 'where bytes live until they are claimed (chosen when the session is created)' }),
@@ -35,21 +48,15 @@ export const startFlags = {
   'user-agent': Flags.string({ helpValue: 'TEXT', summary: 'what to call itself' }),
   cacert: Flags.string({ helpValue: 'FILE', summary: 'trust the certificates in FILE (PEM)' }),
   insecure: Flags.boolean({ summary: 'accept any TLS certificate; recorded in the receipt' }),
-  connections: Flags.string({ default: 'auto', helpValue: 'auto|N', summary: 'connections for each file' }),
-  jobs: Flags.integer({ char: 'j', min: 1, max: 64, helpValue: 'N', summary: `files at once (${DEFAULT_SETTINGS.jobs})` }),
-  'limit-rate': Flags.custom<number | null>({ helpValue: 'RATE', parse: (text) => Promise.resolve(parseRate(text)) })({
-    summary: 'at most this many bytes a second, over the whole session (2M is 2 MiB/s)',
-  }),
   discretionary: Flags.boolean({ summary: 'run when the moment is good: see --when' }),
   when: Flags.option({ options: WHEN, dependsOn: ['discretionary'], helpValue: WHEN.join('|'), summary: 'what a good moment is (ac-or-idle)' })(),
   'only-if': Flags.string({ helpValue: 'CMD', summary: 'run only while this command exits 0' }),
+  'only-unmetered': Flags.boolean({ summary: 'run only while the network is not metered' }),
+  by: Flags.string({ helpValue: 'TIME', dependsOn: ['discretionary'], summary: 'the conditions of --when relax as this time nears' }),
   'not-before': Flags.string({ helpValue: 'TIME', summary: 'do not begin before: 18:00, now+2h, or ISO 8601' }),
-  'give-up-after': duration({ default: () => Promise.resolve(7 * 86_400_000), defaultHelp: () => Promise.resolve('7d'), summary: 'fail what has not finished by then (7d)' }),
-  'stall-timeout': duration({ default: () => Promise.resolve(60_000), defaultHelp: () => Promise.resolve('60s'), summary: 'reconnect when no byte comes for so long (60s)' }),
+  'give-up-after': duration({ default: () => Promise.resolve(7 * 86_400_000), defaultHelp: () => Promise.resolve('7d'), summary: 'fail what has not finished by then' }),
+  'stall-timeout': duration({ default: () => Promise.resolve(60_000), defaultHelp: () => Promise.resolve('60s'), summary: 'reconnect when no byte comes for so long' }),
   retries: Flags.string({ default: 'forever', helpValue: 'N|forever', summary: 'failed tries in a row, without a new byte, before giving up' }),
-  'on-finish': Flags.string({ helpValue: 'CMD', summary: 'run for each file that finishes or fails; it may move the file' }),
-  'on-complete': Flags.string({ helpValue: 'CMD', summary: 'run when the whole session has settled' }),
-  'hook-timeout': duration({ summary: 'end a hook that runs longer (10m)' }),
 };
 
 export type StartFlags = Interfaces.InferredFlags<typeof startFlags>;
@@ -105,13 +112,14 @@ function bearer(name: string, env: NodeJS.ProcessEnv): [string, string] {
 function commonChoices(flags: StartFlags, cwd: string, env: NodeJS.ProcessEnv): CommonChoices {
   return {
     cwd,
-    priority: flags.priority,
-    connections: connections(flags.connections),
+    priority: flags.priority ?? 'normal',
+    connections: connections(flags.connections ?? 'auto'),
     conditions: {
       when: flags.discretionary ? (flags.when ?? 'ac-or-idle') : null,
       onlyIf: flags['only-if'] ?? null,
-      unmetered: false,
+      unmetered: flags['only-unmetered'],
       notBefore: flags['not-before'] === undefined ? null : parseTime(flags['not-before'], Date.now()),
+      by: flags.by === undefined ? null : parseTime(flags.by, Date.now()),
     },
     onFinish: flags['on-finish'] ?? null,
     hookTimeoutMs: flags['hook-timeout'] ?? DEFAULT_SETTINGS.hookTimeoutMs,
@@ -129,7 +137,8 @@ function commonChoices(flags: StartFlags, cwd: string, env: NodeJS.ProcessEnv): 
   };
 }
 
-function settings(flags: StartFlags): Partial<SessionSettings> {
+/** What of the flags is about the whole session. */
+export function settings(flags: Interfaces.InferredFlags<typeof commonFlags>): Partial<SessionSettings> {
   return {
     ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
     ...(flags['limit-rate'] === undefined ? {} : { limitRate: flags['limit-rate'] }),
@@ -138,7 +147,8 @@ function settings(flags: StartFlags): Partial<SessionSettings> {
   };
 }
 
-function connections(text: string): 'auto' | number {
+/** @throws PosteError `usage` */
+export function connections(text: string): 'auto' | number {
   if (text === 'auto') return 'auto';
   const number = Number(text);
   if (/^\d+$/.test(text) && number >= 1 && number <= 16) return number;

@@ -28,7 +28,8 @@ export interface Completed {
 
 /**
  * For the session's owner at load: ends every delivery whose maker is dead. One that is under way is left to its maker, and one that cannot
- * be ended now (its destination is out of reach) to the next claim, which tells about it.
+ * be ended now (its destination is out of reach) to the next claim, which tells about it. `session` must be the owner's own, in which a
+ * recorded claim shows.
  */
 export async function recoverIntents(paths: SessionPaths, session: Session, recordClaim: RecordClaim): Promise<void> {
   for (const number of await tasksWithIntents(paths)) {

@@ -14,6 +14,9 @@ export interface NetworkFault {
 const DNS = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'ENODATA', 'ESERVFAIL', 'ETIMEOUT']);
 const TLS = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|ERR_TLS_|INVALID_CA|PATH_LENGTH|ERR_SSL_|ERR_OSSL_|EPROTO|CRL_)/;
 
+/** How undici's parser errors begin; up to 7.30 their `code` is always undefined. */
+const NOT_HTTP = 'Response does not match the HTTP/1.1 protocol';
+
 /** What the network did, in poste's own terms. A certificate that does not fit and an answer that is not HTTP stay so; the rest passes. */
 export function networkError(fault: NetworkFault): PosteError {
   const { code = '', host, answered, viaProxy } = fault;
@@ -31,7 +34,7 @@ export function networkError(fault: NetworkFault): PosteError {
       transient: code === 'ERR_TLS_HANDSHAKE_TIMEOUT',
     });
   }
-  const isTruncation = code === 'HPE_INVALID_EOF_STATE' || (answered && code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH');
+  const isTruncation = fault.message.startsWith(`${NOT_HTTP} (Invalid EOF state)`) || (answered && code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH');
   if (isTruncation) return new PosteError('network', `${host} closed the connection before the end`, { transient: true });
   if (isMalformed(code, fault.message)) {
     return new PosteError('malformed-answer', `what ${host} sent is not a proper HTTP answer: ${detail}`, { transient: answered });
@@ -43,6 +46,6 @@ export function networkError(fault: NetworkFault): PosteError {
 }
 
 function isMalformed(code: string, message: string): boolean {
-  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return true;
+  if (message.startsWith(NOT_HTTP) || code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return true;
   return code === 'UND_ERR_SOCKET' && (message === 'bad response' || message === 'bad upgrade');
 }

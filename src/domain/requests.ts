@@ -3,7 +3,7 @@ import { DEFAULT_SETTINGS, type EventBody, type SessionSettings } from './events
 import { printable } from './printable.js';
 import { selectTasks } from './select.js';
 import type { Session } from './session.js';
-import { isSettled, type Task, type TaskSecrets, type TaskSpec } from './task.js';
+import { isSettled, type Task, type TaskSecrets, type TaskSpec, type TaskState } from './task.js';
 
 export interface NewTask {
   readonly spec: TaskSpec;
@@ -28,7 +28,14 @@ export type Request =
   | { readonly kind: 'resume'; readonly names: readonly string[]; readonly now: boolean }
   | { readonly kind: 'cancel'; readonly names: readonly string[]; readonly purge: boolean }
   | { readonly kind: 'retry'; readonly names: readonly string[] }
-  | { readonly kind: 'set'; readonly settings: Partial<SessionSettings> }
+  | {
+      readonly kind: 'set';
+      readonly names: readonly string[];
+      readonly settings: Partial<SessionSettings>;
+      readonly spec: Partial<TaskSpec>;
+      /** A new link for the same bytes: joined to what is secret of the task already. */
+      readonly url: { readonly redacted: string; readonly hash: string; readonly secret: string | null } | null;
+    }
   | { readonly kind: 'claimed'; readonly task: number; readonly path: string }
   | { readonly kind: 'acknowledge'; readonly upTo: number }
   | { readonly kind: 'forget'; readonly mode: 'settled' | 'when-done' | 'cancel'; readonly purge: boolean };
@@ -41,6 +48,8 @@ export type Answer =
 export interface Decision {
   readonly events: readonly EventBody[];
   readonly secrets: ReadonlyMap<number, TaskSecrets>;
+  /** New URLs with secret parts, by task; `null` for one that has none. Headers and proxies stay. */
+  readonly links: ReadonlyMap<number, string | null>;
   /** Tasks whose bytes in temp are to be removed. */
   readonly purge: readonly number[];
   readonly answer: Answer;
@@ -51,7 +60,7 @@ export function decide(id: string, session: Session | null, requestId: string, r
   try {
     return decideOrThrow(id, session, requestId, request);
   } catch (error) {
-    return { events: [], secrets: new Map(), purge: [], answer: { ok: false, error: errorInfo(error) } };
+    return { ...NOTHING, answer: { ok: false, error: errorInfo(error) } };
   }
 }
 
@@ -71,7 +80,7 @@ function decideOrThrow(id: string, session: Session | null, requestId: string, r
     case 'retry':
       return retry(session, request.names);
     case 'set':
-      return { ...NOTHING, events: [{ type: 'session.changed', settings: request.settings }] };
+      return change(session, request);
     case 'claimed':
       return claimed(session, request.task, request.path);
     case 'acknowledge':
@@ -81,7 +90,7 @@ function decideOrThrow(id: string, session: Session | null, requestId: string, r
   }
 }
 
-const NOTHING: Decision = { events: [], secrets: new Map(), purge: [], answer: { ok: true, tasks: [], existing: [] } };
+const NOTHING: Decision = { events: [], secrets: new Map(), links: new Map(), purge: [], answer: { ok: true, tasks: [], existing: [] } };
 
 function add(id: string, session: Session | null, requestId: string, request: Request & { kind: 'add' }): Decision {
   const events: EventBody[] = [];
@@ -137,7 +146,7 @@ function add(id: string, session: Session | null, requestId: string, request: Re
     numbers.push(next);
     next += 1;
   });
-  return { events, secrets, purge: [], answer: { ok: true, tasks: numbers, existing } };
+  return { ...NOTHING, events, secrets, answer: { ok: true, tasks: numbers, existing } };
 }
 
 /** The URL and the name asked for; a name that poste chose does not tell two requests apart. */
@@ -185,11 +194,36 @@ function retry(session: Session, names: readonly string[]): Decision {
   const tasks = selectTasks(session, names).filter(
     (task) => task.state.kind === 'waiting' || task.state.kind === 'failed' || (canRetry(task) && names.length > 0),
   );
-  return each(tasks, ({ number, state }) =>
-    state.kind === 'waiting'
-      ? [{ type: 'task.paused', task: number }, { type: 'task.resumed', task: number, now: false }]
-      : [{ type: 'task.retried', task: number }],
-  );
+  return each(tasks, ({ number, state }) => again(number, state));
+}
+
+/** What lets a task that failed or waits try at once. */
+function again(task: number, state: TaskState): EventBody[] {
+  if (state.kind === 'waiting') return [{ type: 'task.paused', task }, { type: 'task.resumed', task, now: false }];
+  return state.kind === 'failed' || state.kind === 'cancelled' || state.kind === 'expired' ? [{ type: 'task.retried', task }] : [];
+}
+
+/** A changed task that runs begins again from where it is; one that waited for a new link goes on. */
+function change(session: Session, { names, settings, spec, url }: Request & { kind: 'set' }): Decision {
+  const link = url === null ? {} : { url: url.redacted, urlHash: url.hash };
+  const changed = { ...spec, ...link };
+  const concernsTasks = Object.keys(changed).length > 0;
+  const reachable = (task: Task): boolean => !isSettled(task) || (url !== null && task.state.kind === 'failed');
+  const tasks = concernsTasks || names.length > 0 ? selectTasks(session, names).filter(reachable) : [];
+  if (url !== null && tasks.length !== 1) {
+    throw new PosteError('usage', `--url is for one task, and ${tasks.length} are unfinished`, { hint: 'name the task' });
+  }
+  const sessionEvents: EventBody[] = Object.keys(settings).length > 0 ? [{ type: 'session.changed', settings }] : [];
+  const taskEvents = tasks.flatMap(({ number, state }): EventBody[] => [
+    { type: 'task.changed', task: number, spec: changed },
+    ...(url === null ? [] : again(number, state)),
+  ]);
+  return {
+    ...NOTHING,
+    events: [...sessionEvents, ...(concernsTasks ? taskEvents : [])],
+    links: url === null ? new Map() : new Map(tasks.map(({ number }) => [number, url.secret])),
+    answer: { ok: true, tasks: tasks.map(({ number }) => number), existing: [] },
+  };
 }
 
 function claimed(session: Session, number: number, path: string): Decision {

@@ -5,8 +5,8 @@ export interface ScheduleInput {
   readonly session: Session;
   /** Tasks whose transfer is under way. */
   readonly running: ReadonlySet<number>;
-  /** Why the task's conditions keep it from running; empty when they do not. */
-  readonly conditionReasons: (task: Task) => readonly Reason[];
+  /** Why the task's conditions keep it from running; empty when they do not, `null` when that is not known yet. */
+  readonly conditionReasons: (task: Task) => readonly Reason[] | null;
   /** Why the task's server is left alone for now, or `null`. */
   readonly hostReason: (task: Task) => Reason | null;
   /** Epoch milliseconds. */
@@ -45,6 +45,7 @@ export function schedule({ session, running, conditionReasons, hostReason, now }
     if (isParked(task)) continue;
     times.push(deadline);
     const unmet = task.ignoreConditions ? [] : conditionReasons(task);
+    if (unmet === null) continue;
     if (running.has(task.number)) {
       if (unmet.length > 0) stop.push({ task, reasons: unmet });
       continue;
@@ -53,7 +54,7 @@ export function schedule({ session, running, conditionReasons, hostReason, now }
     const reasons = [...timedReasons(task, now), ...(host === null ? [] : [host]), ...unmet];
     for (const { nextCheckAt } of reasons) if (nextCheckAt !== null) times.push(nextCheckAt);
     if (reasons.length > 0) {
-      if (!sameCodes(task, reasons)) wait.push({ task, reasons: reasons.map((reason) => keepSince(task, reason)) });
+      if (!isTold(task, reasons)) wait.push({ task, reasons: reasons.map((reason) => keepSince(task, reason)) });
     } else if (slots > 0) {
       slots -= 1;
       start.push(task);
@@ -72,10 +73,10 @@ function timedReasons(task: Task, now: number): Reason[] {
   return task.state.reasons.filter(({ code, nextCheckAt }) => TIMED.has(code) && nextCheckAt !== null && nextCheckAt > now);
 }
 
-function sameCodes(task: Task, reasons: readonly Reason[]): boolean {
+function isTold(task: Task, reasons: readonly Reason[]): boolean {
   if (task.state.kind !== 'waiting') return false;
-  const codes = task.state.reasons.map(({ code }) => code);
-  return codes.length === reasons.length && reasons.every(({ code }) => codes.includes(code));
+  const told = task.state.reasons;
+  return told.length === reasons.length && reasons.every(({ code, message }) => told.some((reason) => reason.code === code && reason.message === message));
 }
 
 function keepSince(task: Task, reason: Reason): Reason {

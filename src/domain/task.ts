@@ -35,6 +35,8 @@ export interface TaskConditions {
   readonly unmetered: boolean;
   /** Epoch milliseconds. */
   readonly notBefore: number | null;
+  /** Epoch milliseconds; the power conditions relax as it nears. */
+  readonly by: number | null;
 }
 
 export interface Checksum {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeliveryUnderWay } from '../delivery/under-way.js';
 import { errorFromInfo, PosteError } from '../domain/errors.js';
 import type { Answer, Request } from '../domain/requests.js';
 import { isThere } from '../store/files.js';
@@ -118,7 +119,7 @@ async function serveMyself({ id, paths }: Asking): Promise<void> {
     await removeSession(owned);
     return;
   }
-  if (isForgettable(session)) {
+  if (isForgettable(session) && !(await isDeliveryUnderWay(paths, session))) {
     await owned.journal.commit(() => [{ type: 'session.forgotten' }]);
     await removeSession(owned);
     return;

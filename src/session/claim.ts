@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
+import { isOver } from '../domain/session.js';
 import { selectTasks } from '../domain/select.js';
 import { isSettled, type Task } from '../domain/task.js';
 import { claimTask } from '../delivery/claim.js';
@@ -7,7 +8,7 @@ import { resolveDestination, type OnConflict } from '../delivery/destination.js'
 import { receiptPath } from '../store/paths.js';
 import { ask, type Asking } from './ask.js';
 import { follow } from './follow.js';
-import { requireSession } from './read.js';
+import { readSession, requireSession } from './read.js';
 
 export interface ClaimRequest {
   /** Numbers or file names; none is every finished task. */
@@ -61,7 +62,14 @@ export async function claim(asking: Asking, request: ClaimRequest): Promise<Clai
       failed.push({ task: task.number, error: errorInfo(error) });
     }
   }
+  // `forget --when-done` waits for the last file to be taken; without a worker nobody else would notice.
+  if (claimed.length > 0 && session.forgetting !== null) await forgetIfDone(asking);
   return { claimed, failed };
+}
+
+async function forgetIfDone(asking: Asking): Promise<void> {
+  const view = await readSession(asking.home, asking.id);
+  if (view !== null && isOver(view.session)) await ask(asking, { kind: 'forget', mode: 'when-done', purge: false });
 }
 
 /** Without names: what has finished; when nothing has, what was claimed before (the same claim again). */

@@ -57,7 +57,7 @@ export function newTask(download: Download, common: CommonChoices): NewTask {
     ...choices,
     cwd,
     url: redacted,
-    urlHash: createHash('sha256').update(url).digest('hex').slice(0, 32),
+    urlHash: urlHash(url),
     label: download.label,
     name: download.name !== null ? checkUserName(download.name) : safeFileName(urlName ?? ''),
     namedBy: download.name !== null ? 'user' : urlName !== null ? 'url' : 'default',
@@ -78,4 +78,18 @@ function absoluteDestination(to: string, cwd: string): string {
   if (to === '' || to.includes('\0')) throw new PosteError('usage', '--to needs a path', { hint: 'a directory, or the file itself' });
   const absolute = resolve(cwd, to);
   return to.endsWith('/') && absolute !== '/' ? `${absolute}/` : absolute;
+}
+
+/**
+ * A new link for a task that exists. Credentials are given at `start`.
+ * @throws PosteError `usage`
+ */
+export function newLink(text: string): { redacted: string; hash: string; secret: string | null } {
+  const { url, redacted, credentials } = parseDownloadUrl(text);
+  if (credentials !== null) throw new PosteError('usage', 'a new link cannot carry a user and password', { hint: 'leave them out: the task keeps its own' });
+  return { redacted, hash: urlHash(url), secret: url === redacted ? null : url };
+}
+
+function urlHash(url: string): string {
+  return createHash('sha256').update(url).digest('hex').slice(0, 32);
 }

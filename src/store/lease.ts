@@ -26,17 +26,15 @@ export class Lease implements Ownership {
   readonly gen: number;
   readonly token: string;
   readonly #paths: SessionPaths;
-  readonly #owner: Owner;
   readonly #lost = new AbortController();
   #unlock: Unlock | null = null;
   #relocking: Promise<void> = Promise.resolve();
   #released: Promise<void> | null = null;
 
-  constructor(paths: SessionPaths, owner: Owner) {
-    this.gen = owner.gen;
-    this.token = owner.token;
+  constructor(paths: SessionPaths, { gen, token }: Owner) {
+    this.gen = gen;
+    this.token = token;
     this.#paths = paths;
-    this.#owner = owner;
   }
 
   get lost(): AbortSignal {

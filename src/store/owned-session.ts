@@ -50,12 +50,19 @@ export async function serveInbox(owned: OwnedSession, quiesce: () => Promise<voi
     });
     if (decision === undefined) continue;
     await quiesce();
-    await keepWantedSecrets(owned, decision.secrets);
+    await keepWantedSecrets(owned, new Map([...decision.secrets, ...relinked(owned, decision.links)]));
     if (decision.purge.length > 0) await purge(owned.journal.session, decision.purge);
     await answerRequest(owned.paths, requestId, decision.answer);
     if (owned.journal.session?.forgotten === true) return false;
   }
   return true;
+}
+
+function relinked({ secrets }: OwnedSession, links: Decision['links']): [number, TaskSecrets][] {
+  return [...links].map(([task, url]) => {
+    const { url: _old, ...kept } = secrets.get(task);
+    return [task, url === null ? kept : { ...kept, url }];
+  });
 }
 
 /** Secrets go when their task has no further use for them. A failed task keeps its own: `retry` must be able to ask again. */

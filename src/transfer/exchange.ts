@@ -3,6 +3,7 @@ import type { HeaderFields } from '../domain/answer.js';
 import { PosteError } from '../domain/errors.js';
 import { networkError } from '../domain/network-error.js';
 import { systemCode } from '../store/files.js';
+import { withGate, type Gate } from './gate.js';
 import { Watchdog } from './watchdog.js';
 
 /** Informational answers (1xx) before the real one. */
@@ -39,13 +40,18 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #resolveHead: (head: Head) => void;
   readonly #resolveEnd: () => void;
   readonly #reject: (error: unknown) => void;
+  /** What had been read when the gate was closed: at most what one read brings. */
+  readonly #early: Buffer[] = [];
   #controller: Dispatcher.DispatchController | null = null;
+  #gate: Gate | null = null;
   #failure: Error | null = null;
+  /** What the sink threw. */
+  #refused: Error | null = null;
   #answered = false;
   #over = false;
   #preliminaries = 0;
   #sink: ((chunk: Buffer) => void) | null = null;
-  #contentLength: string | null = null;
+  #length: number | null = null;
   readonly #stop = (): void => {
     const { reason } = this.#target.signal;
     this.abort(reason instanceof Error ? reason : new DOMException('stopped', 'AbortError'));
@@ -79,15 +85,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
   async consume(sink: (chunk: Buffer) => void): Promise<void> {
     this.#sink = sink;
     this.#watchdog.renew();
+    for (const chunk of this.#early.splice(0)) this.#give(chunk);
     this.release('head');
     await this.#ended;
+    if (this.#refused !== null) throw this.#refused;
   }
 
   /** Gives up the rest of the body. */
   discard(): void {
-    const length = Number(this.#contentLength ?? Number.NaN);
-    if (length <= SHORT_BODY && !this.#over) {
+    if (this.#length !== null && this.#length <= SHORT_BODY) {
       this.#sink = () => undefined;
+      this.#early.length = 0;
       this.release('head');
     } else this.abort(new PosteError('network', 'the rest was not wanted', { transient: true }));
   }
@@ -102,21 +110,22 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#over) return;
     this.#holds.add(reason);
     this.#watchdog.hold();
-    this.#controller?.pause();
+    this.#gate?.close();
   }
 
   release(reason: string): void {
     if (!this.#holds.delete(reason) || this.#holds.size > 0 || this.#over) return;
     this.#watchdog.release();
-    // Not at once: undici's parser must not be resumed from inside a callback, be it another connection's.
+    // Not at once: this may be inside a callback of undici, be it another connection's.
     queueMicrotask(() => {
-      if (this.#holds.size === 0 && !this.#over) this.#controller?.resume();
+      if (this.#holds.size === 0) this.#gate?.open();
     });
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#failure !== null) controller.abort(this.#failure);
+    else withGate((gate) => (this.#gate = gate));
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, fields: HeaderFields, statusText = ''): void {
@@ -130,19 +139,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     this.#answered = true;
     const length = fields['content-length'];
-    this.#contentLength = typeof length === 'string' ? length : null;
+    this.#length = typeof length === 'string' ? Number(length) : null;
     this.hold('head');
     this.#resolveHead({ status, statusText, fields });
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#over || this.#sink === null) return;
+    if (this.#over) return;
     this.#watchdog.heard(chunk.length);
-    try {
-      this.#sink(chunk);
-    } catch (error) {
-      this.abort(error instanceof Error ? error : new Error(String(error)));
-    }
+    if (this.#sink === null) this.#early.push(chunk);
+    else this.#give(chunk);
   }
 
   onResponseEnd(): void {
@@ -151,6 +157,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#fail(this.#inOurTerms(error));
+  }
+
+  #give(chunk: Buffer): void {
+    try {
+      if (this.#refused === null) this.#sink?.(chunk);
+    } catch (error) {
+      this.#refused = error instanceof Error ? error : new Error(String(error));
+      this.abort(this.#refused);
+    }
   }
 
   #fail(failure: Error): void {
@@ -166,6 +181,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#over = true;
     this.#watchdog.stop();
     this.#target.signal.removeEventListener('abort', this.#stop);
+    const gate = this.#gate;
+    this.#gate = null;
+    queueMicrotask(() => gate?.open());
     return true;
   }
 

@@ -2,49 +2,64 @@ import { ConditionWatch } from '../conditions/watch.js';
 import { judgeConditions, type ConditionVerdict } from '../domain/conditions.js';
 import { conditionReasons, nextGate, type Gate } from '../domain/gate.js';
 import { parsePolicyTimes, type PolicyTimes } from '../domain/policy-times.js';
-import { isSettled, type Reason, type Task, type TaskConditions } from '../domain/task.js';
+import { relaxWhen } from '../domain/relax-when.js';
+import { isSettled, type Reason, type Task } from '../domain/task.js';
 
 interface Guarded {
-  readonly conditions: TaskConditions;
-  readonly cwd: string;
   readonly gate: Gate | null;
   readonly verdict: ConditionVerdict;
   readonly online: boolean;
 }
 
-/** One gate for each set of conditions in the session, kept up to date by {@link look}. */
+/** One gate for each set of conditions in the session. Probes run beside the worker's loop: a slow one keeps nobody waiting. */
 export class Gates {
   readonly #watch: ConditionWatch;
   readonly #times: PolicyTimes;
+  readonly #onLook: () => void;
   readonly #guarded = new Map<string, Guarded>();
   #lookedAt = Number.NEGATIVE_INFINITY;
-  #signature = '';
+  #keys = '';
+  #looking = false;
 
-  constructor(env: NodeJS.ProcessEnv) {
+  /** `onLook` is called when a round of probes has brought new verdicts. */
+  constructor(env: NodeJS.ProcessEnv, onLook: () => void) {
     this.#times = parsePolicyTimes(env);
     this.#watch = new ConditionWatch({ env, pollMs: this.#times.pollMs });
+    this.#onLook = onLook;
   }
 
-  /** Probes what the tasks' conditions need, when it is time to. `monotonic` and `now` in milliseconds. */
-  async look(tasks: Iterable<Task>, monotonic: number, now: number): Promise<void> {
+  /** Starts a round of probes for what the tasks' conditions need, when one is due and none is under way. Milliseconds, monotonic. */
+  look(tasks: Iterable<Task>, monotonic: number): void {
     const asked = new Map<string, Task>();
     for (const task of tasks) if (!isSettled(task)) asked.set(keyOf(task), task);
-    const signature = [...asked.keys()].join('\n');
-    if (monotonic - this.#lookedAt < this.#times.pollMs && signature === this.#signature) return;
+    const keys = [...asked.keys()].join('\n');
+    if (this.#looking || (monotonic - this.#lookedAt < this.#times.pollMs && keys === this.#keys)) return;
     this.#lookedAt = monotonic;
-    this.#signature = signature;
+    this.#keys = keys;
     for (const key of this.#guarded.keys()) if (!asked.has(key)) this.#guarded.delete(key);
-    for (const [key, { spec }] of asked) {
-      const readings = await this.#watch.read(spec.conditions, spec.cwd);
-      const verdict = judgeConditions(spec.conditions, readings, now);
-      const gate = verdict.held === null ? null : nextGate(this.#guarded.get(key)?.gate ?? null, verdict.held.met, now, this.#times.holdMs);
-      this.#guarded.set(key, { conditions: spec.conditions, cwd: spec.cwd, gate, verdict, online: readings.online.value !== 'no' });
-    }
+    if (asked.size === 0) return;
+    this.#looking = true;
+    void Promise.all([...asked].map(([key, task]) => this.#judge(key, task))).finally(() => {
+      this.#looking = false;
+      this.#onLook();
+    });
   }
 
-  reasons(task: Task, running: boolean, now: number): readonly Reason[] {
+  async #judge(key: string, { spec, createdAt }: Task): Promise<void> {
+    const { by, when } = spec.conditions;
+    const relaxed = by === null ? when : relaxWhen(when, { createdAt, by, now: Date.now() });
+    const conditions = { ...spec.conditions, when: relaxed };
+    const readings = await this.#watch.read(conditions, spec.cwd);
+    const now = Date.now();
+    const verdict = judgeConditions(conditions, readings, now);
+    const gate = verdict.held === null ? null : nextGate(this.#guarded.get(key)?.gate ?? null, verdict.held.met, now, this.#times.holdMs);
+    this.#guarded.set(key, { gate, verdict, online: readings.online.value !== 'no' });
+  }
+
+  /** Why the task's conditions keep it from running; `null` before they were looked at, unless it has none. */
+  reasons(task: Task, running: boolean, now: number): readonly Reason[] | null {
     const guarded = this.#guarded.get(keyOf(task));
-    if (guarded === undefined) return [];
+    if (guarded === undefined) return isUnconditional(task) ? [] : null;
     const { verdict, gate } = guarded;
     return conditionReasons({ verdict, gate, running, notBefore: task.spec.conditions.notBefore, now, ...this.#times });
   }
@@ -56,7 +71,7 @@ export class Gates {
 
   /** Milliseconds until the next look is due. */
   dueIn(monotonic: number): number {
-    return Math.max(0, this.#lookedAt + this.#times.pollMs - monotonic);
+    return this.#looking ? this.#times.pollMs : Math.max(0, this.#lookedAt + this.#times.pollMs - monotonic);
   }
 
   /** After a sleep nothing that was read need be true. */
@@ -70,6 +85,12 @@ export class Gates {
   }
 }
 
-function keyOf({ spec }: Task): string {
-  return JSON.stringify([spec.conditions, spec.conditions.onlyIf === null ? '' : spec.cwd]);
+/** Tasks with the same conditions share a gate; those with a deadline relax each in its own time. */
+function keyOf({ spec, createdAt }: Task): string {
+  const { conditions, cwd } = spec;
+  return JSON.stringify([conditions, conditions.onlyIf === null ? '' : cwd, conditions.by === null ? 0 : createdAt]);
+}
+
+function isUnconditional({ spec: { conditions } }: Task): boolean {
+  return conditions.when === null && conditions.onlyIf === null && conditions.notBefore === null && !conditions.unmetered;
 }

@@ -20,6 +20,7 @@ import { LiveProgress } from './live-progress.js';
 const DISK_FULL_LOOK_MS = 5000;
 
 interface Running {
+  readonly urlHash: string;
   readonly abort: AbortController;
   readonly ended: Promise<void>;
 }
@@ -51,6 +52,11 @@ export class Transfers {
     return new Set(this.#running.keys());
   }
 
+  /** Of the URL that the task's transfer began with. */
+  urlHash(task: number): string | undefined {
+    return this.#running.get(task)?.urlHash;
+  }
+
   setRate(bytesPerSecond: number | null): void {
     this.#throttle.setRate(bytesPerSecond);
   }
@@ -71,7 +77,7 @@ export class Transfers {
         this.#live.end(task.number);
         this.#context.onEnd();
       });
-    this.#running.set(task.number, { abort, ended });
+    this.#running.set(task.number, { urlHash: task.spec.urlHash, abort, ended });
   }
 
   /** Resolves when the task's request is torn down and its bytes are synced. */

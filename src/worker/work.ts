@@ -4,6 +4,7 @@ import { schedule } from '../domain/schedule.js';
 import { allSettled, countStates, isOver, isParked, type Session } from '../domain/session.js';
 import { isSettled } from '../domain/task.js';
 import { watchSleep } from '../conditions/sleep-watch.js';
+import { isDeliveryUnderWay } from '../delivery/under-way.js';
 import { recoverIntents } from '../delivery/settle.js';
 import { VERSION } from '../platform/version.js';
 import { pendingIds, sweepAnswers } from '../store/inbox.js';
@@ -59,7 +60,7 @@ export async function work({ id, home, paths, ownership }: Work): Promise<void> 
 class Shift {
   readonly #owned: OwnedSession;
   readonly #doorbell: Doorbell;
-  readonly #gates = new Gates(process.env);
+  readonly #gates: Gates;
   readonly #hosts: HostPauses;
   readonly #transfers: Transfers;
   readonly #hooks: HookRuns;
@@ -71,6 +72,7 @@ class Shift {
     };
     this.#owned = owned;
     this.#doorbell = new Doorbell(owned.paths.inbox);
+    this.#gates = new Gates(process.env, ring);
     this.#hosts = new HostPauses(home);
     this.#transfers = new Transfers({ owned, gates: this.#gates, hosts: this.#hosts, onEnd: ring }, temp);
     this.#hooks = new HookRuns(owned, ring);
@@ -119,7 +121,7 @@ class Shift {
       }
       const sleep = await this.#step();
       const session = this.#session();
-      if (isForgettable(session)) {
+      if (isForgettable(session) && !(await isDeliveryUnderWay(this.#owned.paths, session))) {
         await this.#owned.journal.commit(() => [{ type: 'session.forgotten' }]);
         return 'forgotten';
       }
@@ -132,7 +134,7 @@ class Shift {
   async #step(): Promise<number> {
     const { journal } = this.#owned;
     await expire(this.#owned, Date.now());
-    await this.#gates.look(this.#session().tasks.values(), performance.now(), Date.now());
+    this.#gates.look(this.#session().tasks.values(), performance.now());
     await this.#hosts.look(this.#session().tasks.values());
     this.#transfers.setRate(this.#session().settings.limitRate);
     const now = Date.now();
@@ -164,11 +166,11 @@ class Shift {
     return Math.max(SHORTEST_SLEEP_MS, Math.min(LONGEST_SLEEP_MS, next - now, this.#gates.dueIn(performance.now())));
   }
 
-  /** After a request: whatever is paused, cancelled or settled by now has no transfer under way when this resolves. */
+  /** After a request: what is paused, cancelled, settled or has another URL by now has no transfer under way when this resolves. */
   async #quiesce(): Promise<void> {
     await this.#transfers.stopWhere((number) => {
       const task = this.#session().tasks.get(number);
-      return task === undefined || task.state.kind === 'paused' || isSettled(task);
+      return task === undefined || task.state.kind === 'paused' || isSettled(task) || this.#transfers.urlHash(number) !== task.spec.urlHash;
     });
   }
 

@@ -8,7 +8,7 @@ import { judgeConditions } from '../../src/domain/conditions.js';
 import type { TaskConditions } from '../../src/domain/task.js';
 import { until } from '../support/wait.js';
 
-const NONE: TaskConditions = { when: null, onlyIf: null, unmetered: false, notBefore: null };
+const NONE: TaskConditions = { when: null, onlyIf: null, unmetered: false, notBefore: null, by: null };
 const MINUTE = 60_000;
 
 let dir: string;

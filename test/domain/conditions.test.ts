@@ -13,7 +13,7 @@ import { relaxWhen } from '../../src/domain/relax-when.js';
 import type { TaskConditions, When } from '../../src/domain/task.js';
 
 const NOW = Date.parse('2025-03-01T12:00:00Z');
-const NONE: TaskConditions = { when: null, onlyIf: null, unmetered: false, notBefore: null };
+const NONE: TaskConditions = { when: null, onlyIf: null, unmetered: false, notBefore: null, by: null };
 const WORDS = {
   ac: { yes: 'on AC power', no: 'on battery (63 %)', unknown: 'nobody knows' },
   idle: { yes: 'last input 300 s ago', no: 'last input 12 s ago', unknown: 'nobody knows' },
@@ -88,6 +88,7 @@ describe('a task runs when its conditions are met', () => {
       onlyIf: fc.constant(null),
       unmetered: fc.boolean(),
       notBefore: fc.constantFrom(null, NOW - 1),
+      by: fc.constant(null),
     });
     fc.assert(
       fc.property(anyConditions, (conditions) => {
@@ -135,7 +136,7 @@ describe('a waiting task says why', () => {
 
 describe('--explain', () => {
   it('shows each condition with value, source, age and threshold', () => {
-    const conditions: TaskConditions = { when: 'ac-or-idle', onlyIf: 'false', unmetered: true, notBefore: NOW + 1000 };
+    const conditions: TaskConditions = { when: 'ac-or-idle', onlyIf: 'false', unmetered: true, notBefore: NOW + 1000, by: null };
     const lines = explainConditions(conditions, read({ ac: 'no', idle: 'no', onlyIf: 'no' }), NOW);
     const known = { source: 'a test', ageSeconds: 2.5 };
     const exited = { detail: 'the command exited with 1', source: 'a test', ageSeconds: 0 };

@@ -29,7 +29,7 @@ const spec: TaskSpec = {
   cwd: '/',
   checksum: null,
   connections: 'auto',
-  conditions: { when: null, onlyIf: null, unmetered: false, notBefore: null },
+  conditions: { when: null, onlyIf: null, unmetered: false, notBefore: null, by: null },
   onFinish: 'true',
   hookTimeoutMs: 1000,
   stallTimeoutMs: 1000,

@@ -96,9 +96,9 @@ test('claim --json tells where the file came from, where it went and what it is;
 test('start --wait --to is the whole journey in one command', async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => quickly);
-  const result = await home.run(['start', '--wait', '--json', '--to', 'in/here.bin', origin.at('/film.mkv')]);
+  const result = await home.run(['start', '--wait', '--json', '--to', 'here.bin', origin.at('/film.mkv')]);
   expect(result.code).toBe(0);
-  const path = join(home.cwd, 'in/here.bin');
+  const path = join(home.cwd, 'here.bin');
   expect(result.json<StartAnswer>()).toMatchObject({ tasks: [{ state: 'claimed' }], claimed: [{ path, sha256: sha256(file) }] });
   expect(sha256(await readFile(path))).toBe(sha256(file));
 });

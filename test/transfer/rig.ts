@@ -19,7 +19,7 @@ const SPEC: TaskSpec = {
   cwd: '/',
   checksum: null,
   connections: 'auto',
-  conditions: { when: null, onlyIf: null, unmetered: false, notBefore: null },
+  conditions: { when: null, onlyIf: null, unmetered: false, notBefore: null, by: null },
   onFinish: null,
   hookTimeoutMs: 1000,
   stallTimeoutMs: 10_000,
