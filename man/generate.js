@@ -1,4 +1,6 @@
-// Writes the man pages from the definitions that --help is made of. `--check` writes nothing and fails when a page is stale.
+// Writes the man pages from the definitions that --help is made of. `--check` writes nothing and fails when a page is stale,
+// or when mandoc has anything to say about one.
+import { spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Config } from '@oclif/core';
@@ -20,9 +22,25 @@ if (process.argv.includes('--check')) {
     console.error(`man pages differ from the commands' definitions: ${[...stale, ...extra].join(', ')}; run: npm run man`);
     process.exitCode = 1;
   }
+  const complaints = lint();
+  if (complaints !== '') {
+    console.error(complaints);
+    process.exitCode = 1;
+  }
 } else {
   for (const name of stale) writeFileSync(folder + name, pages.get(name));
   for (const name of extra) rmSync(folder + name);
+}
+
+/** What mandoc finds wrong. */
+function lint() {
+  const result = spawnSync('mandoc', ['-Tlint', ...[...pages.keys()].map((name) => folder + name)], { encoding: 'utf8' });
+  return result.error === undefined ? result.stdout + result.stderr : `the man pages were not linted: ${result.error.message}`;
+}
+
+/** Not `.Xr`: mandoc's linter wants what it names to be installed on the machine that lints. */
+function reference(name, end = '') {
+  return `.Sy ${name} Ns Pq 1${end}`;
 }
 
 function overviewPage() {
@@ -34,7 +52,7 @@ function overviewPage() {
     '.Sh DESCRIPTION',
     ...OVERVIEW.flatMap((paragraph) => ['.Pp', ...prose(paragraph)]).slice(1),
     '.Sh COMMANDS',
-    ...tagged(commands.map((command) => [`.It Cm ${command.id}`, [...prose(command.summary), 'See', `.Xr poste-${command.id} 1 .`]])),
+    ...tagged(commands.map((command) => [`.It Cm ${command.id}`, [...prose(command.summary), 'See', reference(`poste-${command.id}`, ' .')]])),
     '.Sh ENVIRONMENT',
     ...tagged(ENVIRONMENT.map(([name, meaning]) => [`.It Ev ${name}`, prose(meaning)])),
     '.Ss In hooks',
@@ -44,12 +62,13 @@ function overviewPage() {
     '.Sh EXIT STATUS',
     ...tagged(Object.entries(EXIT_MEANING).map(([code, meaning]) => [`.It ${code}`, prose(meaning)])),
     '.Sh EXAMPLES',
-    ...example('Start a download, go away, come back, take it:'),
+    'Start a download, go away, come back, take it:',
     ...literal(['poste start https://example.org/big.iso', 'poste attach', 'poste claim --to ~/iso/']),
-    ...example('In a CI job, with its outcome as the exit code:'),
+    '.Pp',
+    'In a CI job, with its outcome as the exit code:',
     ...literal(['poste start --wait --to data/ --checksum sha256:HEX https://example.org/data.tar.gz']),
     '.Sh SEE ALSO',
-    ...commands.map((command, index) => `.Xr poste-${command.id} 1${index < commands.length - 1 ? ' ,' : ''}`),
+    ...commands.map((command, index) => reference(`poste-${command.id}`, index < commands.length - 1 ? ' ,' : '')),
   ]);
 }
 
@@ -66,15 +85,15 @@ function commandPage(command) {
     '.Sh DESCRIPTION',
     ...prose(command.summary),
     ...(command.description ? ['.Pp', ...prose(command.description)] : []),
-    ...(args.length === 0 ? [] : ['.Pp', ...tagged(args.map((arg) => [`.It Ar ${arg.name}`, prose(sentence(arg.description))]))]),
+    ...(args.length === 0 ? [] : [...tagged(args.map((arg) => [`.It Ar ${arg.name}`, prose(sentence(arg.description))]))]),
     '.Sh OPTIONS',
     ...tagged(flags.map((flag) => [flagHead(flag), prose(sentence(flag.summary))])),
-    ...(command.examples?.length > 0 ? ['.Sh EXAMPLES', ...literal(command.examples.map((text) => example_(text, command.id)))] : []),
     '.Sh EXIT STATUS',
     'See',
-    '.Xr poste 1 .',
+    reference('poste', ' .'),
+    ...(command.examples?.length > 0 ? ['.Sh EXAMPLES', ...literal(command.examples.map((text) => withNames(text, command.id)))] : []),
     '.Sh SEE ALSO',
-    '.Xr poste 1',
+    reference('poste'),
   ]);
 }
 
@@ -97,18 +116,25 @@ function tagged(items) {
 function prose(text) {
   return text
     .split(/(?<=[.:;?!])\s+(?=[A-Z])/)
+    .flatMap(wrapped)
     .map((line) => escape(line.trim()).replace(/^(['.])/, '\\&$1'));
+}
+
+function wrapped(text) {
+  const lines = [''];
+  for (const word of text.split(/\s+/)) {
+    const line = lines.at(-1);
+    if (line !== '' && line.length + 1 + word.length > 76) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines;
 }
 
 function literal(lines) {
   return ['.Bd -literal -offset indent', ...lines.map((line) => escape(line).replace(/^(['.])/, '\\&$1')), '.Ed'];
 }
 
-function example(text) {
-  return ['.Pp', text];
-}
-
-function example_(text, id) {
+function withNames(text, id) {
   return String(text).replaceAll('<%= config.bin %>', 'poste').replaceAll('<%= command.id %>', id);
 }
 

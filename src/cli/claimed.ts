@@ -8,7 +8,7 @@ export function printClaimed(id: string, { claimed, failed }: Claimed, output: O
   if (output.json) output.object({ schema: 1, id, claimed, failed });
   else {
     for (const { path } of claimed) printPath(path, end);
-    for (const { error } of failed) process.stderr.write(`${errorLine({ ...error, message: printable(error.message) })}\n`);
+    for (const { error } of failed) process.stderr.write(`${errorLine(error)}\n`);
   }
   return claimCode({ claimed, failed });
 }

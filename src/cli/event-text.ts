@@ -10,7 +10,7 @@ export function eventText(event: SessionEvent): string {
 
 /** What an event says, without its name. */
 export function eventWords(event: SessionEvent): string {
-  return printable(`${'task' in event && event.task !== undefined ? `task ${event.task}: ` : ''}${words(event)}`);
+  return printable(`${'task' in event ? `task ${event.task}: ` : ''}${words(event)}`);
 }
 
 function words(event: SessionEvent): string {

@@ -1,3 +1,4 @@
+import { printable } from '../domain/printable.js';
 import { errorInfo, type ErrorInfo } from '../domain/errors.js';
 
 /** How one command speaks: results to stdout, everything else to stderr. */
@@ -28,7 +29,7 @@ export function makeOutput({ json, quiet }: { json: boolean; quiet: boolean }): 
       if (!quiet && !json) process.stderr.write(`${line}\n`);
     },
     warn: (line) => {
-      if (!json) process.stderr.write(`poste: ${line}\n`);
+      if (!json) process.stderr.write(`${printable(`poste: ${line}`)}\n`);
     },
   };
 }
@@ -42,8 +43,9 @@ export function reportError(thrown: unknown, json: boolean): number {
   return error.exitCode;
 }
 
+/** Whatever a message quotes (a name, a server's words) is inert on a terminal. */
 export function errorLine({ message, hint }: ErrorInfo): string {
-  return `poste: ${message}${hint === undefined ? '' : `; ${hint}`}`;
+  return printable(`poste: ${message}${hint === undefined ? '' : `; ${hint}`}`);
 }
 
 /**

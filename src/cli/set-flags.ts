@@ -5,7 +5,8 @@ import type { SessionSettings } from '../domain/events.js';
 import type { Request } from '../domain/requests.js';
 import type { TaskSpec } from '../domain/task.js';
 import { newLink } from '../session/new-task.js';
-import { commonFlags, connections, settings } from './start-flags.js';
+import { commonFlags } from './start-flags.js';
+import { connections, settings } from './start-request.js';
 
 /** What `start` can choose and `set` can change later, and a new link for the same bytes. */
 export const setFlags = {

@@ -1,15 +1,6 @@
 import { Flags, type Interfaces } from '@oclif/core';
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { parseChecksum } from '../domain/checksum.js';
-import { proxiesFrom } from '../domain/environment.js';
-import { PosteError } from '../domain/errors.js';
-import { DEFAULT_SETTINGS, type SessionSettings } from '../domain/events.js';
-import { parseHeader } from '../domain/header.js';
-import { inLine, parseInputFile, type InputEntry } from '../domain/input-file.js';
-import { parseDuration, parseRate, parseSize, parseTime } from '../domain/quantities.js';
-import { newTask, type CommonChoices, type Download } from '../session/new-task.js';
-import type { StartRequest } from '../session/start.js';
+import { DEFAULT_SETTINGS } from '../domain/events.js';
+import { parseDuration, parseRate, parseSize } from '../domain/quantities.js';
 
 const WHEN = ['ac-or-idle', 'ac', 'idle', 'ac-and-idle'] as const;
 const PRIORITIES = ['high', 'normal', 'low'] as const;
@@ -28,6 +19,7 @@ export const commonFlags = {
   'on-finish': Flags.string({ helpValue: 'CMD', summary: 'run for each file that finishes or fails; it may move the file' }),
   'on-complete': Flags.string({ helpValue: 'CMD', summary: 'run when the whole session has settled' }),
   'hook-timeout': duration({ summary: 'end a hook that runs longer (10m)' }),
+  retain: Flags.string({ helpValue: 'DURATION|forever', summary: 'keep a finished file so long for its claim (14d)' }),
 };
 
 /** The flags of `start`: each summary is also its line in the man page. */
@@ -44,7 +36,9 @@ export const startFlags = {
   'max-size': size({ summary: 'refuse anything larger' }),
   'expect-size': size({ summary: 'refuse anything of another size' }),
   header: Flags.string({ char: 'H', multiple: true, multipleNonGreedy: true, helpValue: "'Name: value'", summary: 'send this header to the origin of the URL, and only there' }),
+  'header-file': Flags.string({ helpValue: 'FILE', summary: 'send the headers in FILE too, one a line' }),
   'bearer-env': Flags.string({ helpValue: 'NAME', summary: 'send the token that is in environment variable NAME' }),
+  proxy: Flags.string({ helpValue: 'URL', summary: 'go through this proxy (else HTTP_PROXY, HTTPS_PROXY and NO_PROXY say)' }),
   'user-agent': Flags.string({ helpValue: 'TEXT', summary: 'what to call itself' }),
   cacert: Flags.string({ helpValue: 'FILE', summary: 'trust the certificates in FILE (PEM)' }),
   insecure: Flags.boolean({ summary: 'accept any TLS certificate; recorded in the receipt' }),
@@ -59,115 +53,5 @@ export const startFlags = {
   retries: Flags.string({ default: 'forever', helpValue: 'N|forever', summary: 'failed tries in a row, without a new byte, before giving up' }),
 };
 
+export type CommonFlags = Interfaces.InferredFlags<typeof commonFlags>;
 export type StartFlags = Interfaces.InferredFlags<typeof startFlags>;
-
-/**
- * The whole command line of `start` as one request; reads the input file, creates nothing.
- * @throws PosteError `usage`
- */
-export async function startRequest(urls: readonly string[], flags: StartFlags, env: NodeJS.ProcessEnv): Promise<StartRequest> {
-  const cwd = process.cwd();
-  const entries = flags['input-file'] === undefined ? [] : parseInputFile(await readInput(flags['input-file']));
-  const count = urls.length + entries.length;
-  if (count === 0) throw new PosteError('usage', 'nothing to download', { hint: 'give a URL, or -i FILE' });
-  if (count > 1 && (flags.name !== undefined || flags.checksum !== undefined)) {
-    throw new PosteError('usage', `${flags.name === undefined ? '--checksum' : '--name'} is for one download, and there are ${count}`, {
-      hint: 'use an input file with out= and checksum= for each',
-    });
-  }
-  const common = commonChoices(flags, cwd, env);
-  return {
-    tasks: [
-      ...urls.map((url) => newTask(download(url, null, flags, env), common)),
-      ...entries.map(({ url, line, options }) => inLine(line, () => newTask(download(url, options, flags, env), common))),
-    ],
-    settings: settings(flags),
-    tempDir: flags['temp-dir'] === undefined ? null : resolve(cwd, flags['temp-dir']),
-    cwd,
-  };
-}
-
-function download(url: string, options: InputEntry['options'] | null, flags: StartFlags, env: NodeJS.ProcessEnv): Download {
-  const headers = [...(flags.header ?? []), ...(options?.headers ?? [])].map(parseHeader);
-  if (flags['bearer-env'] !== undefined) headers.push(bearer(flags['bearer-env'], env));
-  const checksum = options?.checksum ?? flags.checksum;
-  return {
-    url,
-    label: options?.label ?? flags.label ?? null,
-    name: options?.out ?? flags.name ?? null,
-    to: options?.to ?? flags.to ?? null,
-    checksum: checksum === undefined ? null : parseChecksum(checksum).checksum,
-    headers,
-  };
-}
-
-function bearer(name: string, env: NodeJS.ProcessEnv): [string, string] {
-  const token = env[name];
-  if (token === undefined || token === '') {
-    throw new PosteError('usage', `--bearer-env ${name}: there is no such variable in the environment, or it is empty`, { hint: `export ${name}=…` });
-  }
-  return parseHeader(`Authorization: Bearer ${token}`);
-}
-
-function commonChoices(flags: StartFlags, cwd: string, env: NodeJS.ProcessEnv): CommonChoices {
-  return {
-    cwd,
-    priority: flags.priority ?? 'normal',
-    connections: connections(flags.connections ?? 'auto'),
-    conditions: {
-      when: flags.discretionary ? (flags.when ?? 'ac-or-idle') : null,
-      onlyIf: flags['only-if'] ?? null,
-      unmetered: flags['only-unmetered'],
-      notBefore: flags['not-before'] === undefined ? null : parseTime(flags['not-before'], Date.now()),
-      by: flags.by === undefined ? null : parseTime(flags.by, Date.now()),
-    },
-    onFinish: flags['on-finish'] ?? null,
-    hookTimeoutMs: flags['hook-timeout'] ?? DEFAULT_SETTINGS.hookTimeoutMs,
-    stallTimeoutMs: flags['stall-timeout'],
-    giveUpAfterMs: flags['give-up-after'],
-    retries: retries(flags.retries),
-    maxSize: flags['max-size'] ?? null,
-    expectSize: flags['expect-size'] ?? null,
-    userAgent: flags['user-agent'] ?? null,
-    caFile: flags.cacert === undefined ? null : resolve(cwd, flags.cacert),
-    insecure: flags.insecure,
-    paused: flags.paused,
-    forceNew: flags.new,
-    proxy: proxiesFrom(env),
-  };
-}
-
-/** What of the flags is about the whole session. */
-export function settings(flags: Interfaces.InferredFlags<typeof commonFlags>): Partial<SessionSettings> {
-  return {
-    ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
-    ...(flags['limit-rate'] === undefined ? {} : { limitRate: flags['limit-rate'] }),
-    ...(flags['on-complete'] === undefined ? {} : { onComplete: flags['on-complete'] }),
-    ...(flags['hook-timeout'] === undefined ? {} : { hookTimeoutMs: flags['hook-timeout'] }),
-  };
-}
-
-/** @throws PosteError `usage` */
-export function connections(text: string): 'auto' | number {
-  if (text === 'auto') return 'auto';
-  const number = Number(text);
-  if (/^\d+$/.test(text) && number >= 1 && number <= 16) return number;
-  throw new PosteError('usage', '--connections takes auto or a number from 1 to 16');
-}
-
-function retries(text: string): number | null {
-  if (text === 'forever') return null;
-  if (/^\d{1,6}$/.test(text)) return Number(text);
-  throw new PosteError('usage', '--retries takes a number or "forever"', { hint: '--retries 5' });
-}
-
-async function readInput(path: string): Promise<string> {
-  if (path !== '-') {
-    return readFile(path, 'utf8').catch((error: unknown) => {
-      throw new PosteError('usage', `the input file cannot be read: ${error instanceof Error ? error.message : String(error)}`);
-    });
-  }
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
-}

@@ -33,8 +33,7 @@ export async function waitAndClaim(
   }
   const claimed = to === null ? null : await claimFinished(asking, started, to);
   const after = await requireSession(asking.home, asking.id);
-  const mine = started.granted.tasks.flatMap((number) => after.session.tasks.get(number) ?? []);
-  const outcome = outcomeCode(after.session, mine);
+  const outcome = outcomeCode(after.session);
   if (output.json) {
     const { id } = after.session;
     const tasks = await startedTasks({ ...started, view: after });

@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { PosteCommand } from '../cli/command.js';
-import { startFlags, startRequest } from '../cli/start-flags.js';
+import { startFlags } from '../cli/start-flags.js';
+import { startRequest } from '../cli/start-request.js';
 import { startedJson, startedText } from '../cli/started.js';
 import { waitAndClaim } from '../cli/wait.js';
 import { parseDuration } from '../domain/quantities.js';

@@ -26,7 +26,8 @@ export default class Status extends PosteCommand {
     const names = taskNames(argv);
     const one = flags.id !== undefined || names.length > 0;
     const show = async (): Promise<void> => {
-      const views = one ? [await requireSession(this.home, this.sessionId)] : await readAllSessions(this.home);
+      const { views, errors } = one ? { views: [await requireSession(this.home, this.sessionId)], errors: [] } : await readAllSessions(this.home);
+      for (const { message } of errors) this.output.warn(message);
       const sessions: SessionJson[] = [];
       for (const view of views) {
         const only = names.length === 0 ? undefined : selectTasks(view.session, names);

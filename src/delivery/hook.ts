@@ -39,7 +39,9 @@ export interface HookResult {
 /** Runs a hook once, in a process group of its own. Never throws: that it could not run is a result too. */
 export async function runHook(request: HookRequest): Promise<HookResult> {
   const output = new Tail(OUTPUT_LIMIT);
-  const exit = await runShell(request, output);
+  const exit: HookExit = request.signal.aborted
+    ? { kind: 'not-started', reason: 'the worker is ending' }
+    : await runShell(request, output);
   const tail = output.text().split(/\r?\n/).map((line) => printable(line)).join('\n');
   return { ok: exit.kind === 'exited' && exit.code === 0, exit, tail, message: describeHookExit(exit, tail) };
 }

@@ -30,7 +30,7 @@ export interface Readings extends InputReadings {
 }
 
 /** A machine is idle after so many seconds without input. */
-export const IDLE_AFTER_SECONDS = 240;
+const IDLE_AFTER_SECONDS = 240;
 
 /** The idle answer that follows from a time without input. */
 export function idleAnswer(idleSeconds: number): Answer {

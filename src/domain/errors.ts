@@ -81,7 +81,7 @@ export class PosteError extends Error {
   }
 }
 
-/** Any thrown value as an {@link ErrorInfo}; what is not a PosteError becomes `internal`. */
+/** Any thrown value as an {@link ErrorInfo}: a system call's failure is `io` or `disk-full`, what else is no PosteError is `internal`. */
 export function errorInfo(thrown: unknown): ErrorInfo {
   if (thrown instanceof PosteError) {
     return {
@@ -93,7 +93,15 @@ export function errorInfo(thrown: unknown): ErrorInfo {
     };
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const code = systemErrorCode(thrown);
+  if (code !== null) return { code, message: `${message}; what was recorded before stands`, exitCode: EXIT_CODE[code], transient: code === 'disk-full' };
   return { code: 'internal', message, exitCode: EXIT_CODE.internal, transient: false };
+}
+
+/** What the operating system refused that nobody on the way had a better word for. */
+function systemErrorCode(thrown: unknown): ErrorCode | null {
+  if (!(thrown instanceof Error) || !('syscall' in thrown) || !('code' in thrown)) return null;
+  return thrown.code === 'ENOSPC' || thrown.code === 'EDQUOT' ? 'disk-full' : 'io';
 }
 
 /** The inverse of {@link errorInfo}: an error that crossed a file is thrown again on this side. */

@@ -76,7 +76,7 @@ export type EventBody =
       readonly retryAt: number | null;
     };
 
-export type EventType = EventBody['type'];
+type EventType = EventBody['type'];
 
 /** One line of the journal. `time` is epoch milliseconds here and ISO 8601 on disk. */
 export type SessionEvent = EventBody & {

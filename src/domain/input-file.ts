@@ -24,7 +24,7 @@ export interface InputOptions {
  * @throws PosteError `usage`, naming the line
  */
 export function parseInputFile(text: string): InputEntry[] {
-  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+  const lines = text.replace(/^\uFEFF/, '').split('\n');
   return lines.find((line) => line.trim() !== '')?.trimStart().startsWith('{') === true ? parseJsonLines(lines) : parseUrlLines(lines);
 }
 

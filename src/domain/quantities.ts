@@ -52,7 +52,7 @@ export function parseTime(text: string, now: number): number {
   const relative = /^now(?: ?\+ ?(.*))?$/i.exec(text);
   if (relative !== null) return now + (relative[1] === undefined ? 0 : parseDuration(relative[1]));
   const clock = /^(\d\d?):(\d\d)(?::(\d\d))?$/.exec(text);
-  const time = clock === null ? isoTime(text) : nextClockTime(clock.slice(1).map((part) => Number(part ?? 0)), now);
+  const time = clock === null ? isoTime(text) : nextClockTime(numbers(clock.slice(1)), now);
   if (time === null) throw refused(text, 'is not a time', 'write it like 18:00, now+2h or 2030-01-31T18:00');
   return time;
 }
@@ -117,16 +117,21 @@ function nextClockTime([hours = 0, minutes = 0, seconds = 0]: readonly number[],
   return date.getTime();
 }
 
+/** A group that took no part counts as 0. */
+function numbers(groups: readonly (string | undefined)[]): number[] {
+  return groups.map((group) => Number(group ?? 0));
+}
+
 const ISO_TIME = /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:([Zz])|([+-])(\d\d):?(\d\d))?)?$/;
 
 function isoTime(text: string): number | null {
   const match = ISO_TIME.exec(text);
   if (match === null) return null;
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map((part) => Number(part ?? 0));
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = numbers(match.slice(1, 7));
   const millisecond = Math.floor(Number(`0.${match[7] ?? '0'}`) * 1000);
   const utc = new Date(Date.UTC(year, month - 1, day, hour, minute, second, millisecond));
   // Date lets 30 February run over into March, and 24:00 into the next day.
-  const exists = utc.getUTCMonth() === month - 1 && utc.getUTCDate() === day && hour < 24 && minute < 60 && second < 60;
+  const exists = utc.getUTCMonth() === month - 1 && hour < 24 && minute < 60 && second < 60;
   if (!exists || year < 1970) return null;
   if (match[8] !== undefined) return utc.getTime();
   const [sign, zoneHours, zoneMinutes] = [match[9] === '-' ? -1 : 1, Number(match[10] ?? 0), Number(match[11] ?? 0)];

@@ -47,7 +47,7 @@ export class SessionFold {
       if (!this.#tasks.has(event.task)) this.#tasks.set(event.task, added(event));
       return;
     }
-    if ('task' in event && event.task !== undefined) {
+    if ('task' in event) {
       const task = this.#tasks.get(event.task);
       if (task === undefined) return;
       const next = taskAfter(task, event, head.settings);
@@ -123,6 +123,7 @@ function added(event: SessionEvent & { type: 'task.added' }): Task {
     hook: { kind: 'none' },
     ignoreConditions: false,
     lastSeq: event.seq,
+    settledSeq: null,
     ackedSeq: 0,
   };
 }
@@ -179,10 +180,10 @@ function taskAfter(task: Task, event: SessionEvent, settings: SessionSettings): 
           sha256: event.sha256,
           length: event.length,
         },
-        { spec: { ...task.spec, name: event.name }, hook: dueHook(task, event.time), ignoreConditions: false },
+        { spec: { ...task.spec, name: event.name }, hook: dueHook(task, event.time), ignoreConditions: false, settledSeq: event.seq },
       );
     case 'task.failed':
-      return to({ kind: 'failed', at: event.time, error: event.error }, { hook: dueHook(task, event.time), ignoreConditions: false });
+      return to({ kind: 'failed', at: event.time, error: event.error }, { hook: dueHook(task, event.time), ignoreConditions: false, settledSeq: event.seq });
     case 'task.paused':
       return to({ kind: 'paused', since: event.time }, { ignoreConditions: false });
     case 'task.resumed': {

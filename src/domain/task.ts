@@ -156,6 +156,8 @@ export interface Task {
   /** `resume --now`: conditions do not count until the task settles or is paused. */
   readonly ignoreConditions: boolean;
   readonly lastSeq: number;
+  /** `seq` of the event that it last finished or failed with: names what its hook is told. */
+  readonly settledSeq: number | null;
   /** Events of this task up to here were acknowledged (by a claim or a hook). */
   readonly ackedSeq: number;
 }

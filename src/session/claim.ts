@@ -4,6 +4,7 @@ import { isOver } from '../domain/session.js';
 import { selectTasks } from '../domain/select.js';
 import { isSettled, type Task } from '../domain/task.js';
 import { claimTask } from '../delivery/claim.js';
+import { settle, type Settling } from '../delivery/settle.js';
 import { resolveDestination, type OnConflict } from '../delivery/destination.js';
 import { receiptPath } from '../store/paths.js';
 import { ask, type Asking } from './ask.js';
@@ -83,16 +84,11 @@ async function claimOne(asking: Asking, task: Task, request: ClaimRequest): Prom
   if (task.state.kind !== 'finished') throw notClaimable(asking.id, task);
   const destination = await resolveDestination({ to: request.to, cwd: request.cwd, name: task.spec.name, taskTo: task.spec.to });
   const outcome = await claimTask({
-    paths: asking.paths,
-    task: task.number,
+    ...settling(asking, task.number),
     destination,
     onConflict: request.onConflict,
-    recordClaim: async ({ path }) => {
-      await ask(asking, { kind: 'claimed', task: task.number, path });
-    },
     waitMs: DELIVERY_DEADLINE,
     insideHook: process.env['POSTE_EVENT_ID'] ?? null,
-    reload: () => reload(asking, task.number),
   });
   if (outcome.kind === 'claimed') return claimedFile(asking, task, outcome.path);
   if (outcome.task.state.kind === 'claimed') return claimedBefore(asking, outcome.task, request);
@@ -105,17 +101,18 @@ async function claimOne(asking: Asking, task: Task, request: ClaimRequest): Prom
  */
 async function claimedBefore(asking: Asking, task: Task, request: ClaimRequest): Promise<ClaimedFile> {
   if (task.state.kind !== 'claimed') throw notClaimable(asking.id, task);
+  await settle(settling(asking, task.number));
   const { path, at, by } = task.state;
+  const destination = await resolveDestination({ to: request.to, cwd: request.cwd, name: task.spec.name, taskTo: task.spec.to });
+  const same = path !== null && (path === destination || (request.onConflict === 'rename' && dirname(path) === dirname(destination)));
+  if (!same) {
+    throw new PosteError('claimed-elsewhere', `task ${task.number} was claimed already, ${path === null ? 'by a hook' : `to ${path}`}`, {
+      hint: 'a file is delivered once; start --new fetches it again',
+    });
+  }
   if (at >= request.since) {
     throw new PosteError('nothing-to-claim', `task ${task.number} was claimed at the same moment by another ${by}, which has it now`, {
       hint: `poste status --id ${asking.id} ${task.number} tells where`,
-    });
-  }
-  const destination = await resolveDestination({ to: request.to, cwd: request.cwd, name: task.spec.name, taskTo: task.spec.to });
-  const same = path === destination || (path !== null && request.onConflict === 'rename' && dirname(path) === dirname(destination));
-  if (!same || path === null) {
-    throw new PosteError('claimed-elsewhere', `task ${task.number} was claimed already, ${path === null ? 'by a hook' : `to ${path}`}`, {
-      hint: 'a file is delivered once; start --new fetches it again',
     });
   }
   return claimedFile(asking, task, path);
@@ -125,6 +122,14 @@ function claimedFile(asking: Asking, task: Task, path: string): ClaimedFile {
   if (task.state.kind !== 'finished' && task.state.kind !== 'claimed') throw notClaimable(asking.id, task);
   const { file, size, sha256 } = task.state;
   return { task: task.number, name: task.spec.name, from: file, path, size, sha256, receipt: receiptPath(asking.paths, task.number) };
+}
+
+/** What a delivery needs to record itself, and to complete one that a killed claimer left. */
+function settling(asking: Asking, task: number): Settling {
+  const recordClaim: Settling['recordClaim'] = async ({ path }) => {
+    await ask(asking, { kind: 'claimed', task, path });
+  };
+  return { paths: asking.paths, task, recordClaim, reload: () => reload(asking, task) };
 }
 
 async function reload(asking: Asking, number: number): Promise<Task> {

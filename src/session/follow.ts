@@ -70,7 +70,7 @@ function current(reader: JournalReader, id: string): Session {
 function isWanted(event: SessionEvent, since: Following['since'], session: Session): boolean {
   if (since === 'now') return false;
   if (since !== 'unacknowledged') return event.seq >= since;
-  const task = 'task' in event && event.task !== undefined ? session.tasks.get(event.task) : undefined;
+  const task = 'task' in event ? session.tasks.get(event.task) : undefined;
   return event.seq > Math.max(session.ackedSeq, task?.ackedSeq ?? 0);
 }
 

@@ -18,12 +18,20 @@ export interface SessionView {
   readonly damage: JournalDamage | null;
 }
 
-/** The session, or `null` when there is no such thing. Changes nothing on disk. */
+/**
+ * The session, or `null` when there is no such thing. Changes nothing on disk.
+ * @throws PosteError `damaged` when there is a journal in which nothing can be read; `newer-version`
+ */
 export async function readSession(home: string, id: string): Promise<SessionView | null> {
   const paths = sessionPaths(home, id);
   const reader = new JournalReader(paths.journal);
   await reader.poll();
   const { session, damage } = reader;
+  if (session === null && damage !== null) {
+    throw new PosteError('damaged', `session ${id} cannot be read: no line of its journal is whole; its files were left alone`, {
+      hint: `what it had is in ${paths.dir}; move that away to use the name again`,
+    });
+  }
   if (session === null || session.forgotten) return null;
   const holder = await readOwner(paths);
   const worker = (holder.kind === 'live' || holder.kind === 'foreign') && holder.owner.role === 'worker' ? holder.owner : null;

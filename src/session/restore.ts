@@ -11,7 +11,7 @@ export interface Restored {
 export async function restore(home: string): Promise<Restored> {
   const restored: string[] = [];
   const failed: { id: string; error: ErrorInfo }[] = [];
-  for (const { session, state } of await readAllSessions(home)) {
+  for (const { session, state } of (await readAllSessions(home)).views) {
     if (state !== 'interrupted') continue;
     try {
       await ensureWorker(askingFor(home, session.id, true));

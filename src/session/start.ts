@@ -28,6 +28,7 @@ export interface Started {
 export async function start(asking: Asking, request: StartRequest): Promise<Started> {
   await checkIdIsDistinct(asking.home, asking.id);
   await checkDestinations(request.tasks);
+  await readSession(asking.home, asking.id);
   const temp = request.tempDir === null ? null : tempFolder(request.tempDir, asking);
   const nice = request.tasks.every(({ spec }) => spec.conditions.when !== null);
   await makeHome(asking.home);

@@ -1,3 +1,4 @@
+import { PosteError } from '../domain/errors.js';
 import { countStates } from '../domain/session.js';
 import type { ExplainedTask } from './explain.js';
 import { sessionIds } from './home.js';
@@ -43,14 +44,26 @@ export async function sessionJson(view: SessionView, only?: readonly Task[]): Pr
   };
 }
 
+export interface AllSessions {
+  readonly views: readonly SessionView[];
+  /** Why others cannot be shown; they do not hide the ones that can. */
+  readonly errors: readonly PosteError[];
+}
+
 /** Every session of a home that has a journal to read. */
-export async function readAllSessions(home: string): Promise<SessionView[]> {
+export async function readAllSessions(home: string): Promise<AllSessions> {
   const views: SessionView[] = [];
+  const errors: PosteError[] = [];
   for (const id of await sessionIds(home)) {
-    const view = await readSession(home, id);
-    if (view !== null) views.push(view);
+    try {
+      const view = await readSession(home, id);
+      if (view !== null) views.push(view);
+    } catch (error) {
+      if (!(error instanceof PosteError)) throw error;
+      errors.push(error);
+    }
   }
-  return views;
+  return { views, errors };
 }
 
 /** Each reason once, the oldest of its code. */

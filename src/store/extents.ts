@@ -4,6 +4,9 @@ import type { Provenance } from '../domain/provenance.js';
 import type { Known } from '../domain/verdict.js';
 import { seal, unseal } from './sealed.js';
 
+/** Of the format of extents files. */
+export const VERSION = 1;
+
 /** What the bytes of a part file are bytes of. */
 export interface PartHeader extends Known {
   readonly provenance: Provenance;
@@ -27,7 +30,7 @@ export interface PartRecord {
  * `[start, end)` in bytes. Whatever comes after a damaged line is not believed.
  */
 export type ExtentLine =
-  | { readonly v: 1; readonly boot: string; readonly part: PartHeader }
+  | { readonly v: number; readonly boot: string; readonly part: PartHeader }
   | { readonly w: readonly [number, number] }
   | { readonly d: readonly (readonly [number, number])[] }
   | { readonly c: readonly [number, number] }
@@ -41,7 +44,7 @@ export function extentLine(line: ExtentLine): string {
 /** A record as the shortest file that says the same. */
 export function formatRecord(record: PartRecord, boot: string): string {
   return [
-    extentLine({ v: 1, boot, part: record.header }),
+    extentLine({ v: VERSION, boot, part: record.header }),
     extentLine({ d: record.durable.map(pair) }),
     ...record.written.map((extent) => extentLine({ w: pair(extent) })),
     ...(record.compared === null ? [] : [extentLine({ c: pair(record.compared) })]),
@@ -64,7 +67,7 @@ export function parseRecord(text: string, boot: string, length: number): PartRec
     const record = unseal(line) as ExtentLine | null;
     if (record === null) break;
     if ('v' in record) {
-      if (record.v !== 1) throw new PosteError('newer-version', 'this download was begun by a newer poste', { hint: 'use that version' });
+      if (record.v > VERSION) throw new PosteError('newer-version', 'this download was begun by a newer poste', { hint: 'use that version' });
       header = record.part;
       writtenBoot = record.boot;
     } else if ('w' in record) written = addExtent(written, extent(record.w));

@@ -99,7 +99,8 @@ export class JournalReader {
 
 /** A line whose checksum holds was written by poste; what is checked here is only what every event has. */
 function decodeEvent(record: Record<string, unknown>): SessionEvent | null {
-  const { v: _version, time, ...rest } = record;
+  const { v, time, ...rest } = record;
+  if (typeof v !== 'number') return null;
   if (typeof time !== 'string' || typeof rest['seq'] !== 'number' || typeof rest['gen'] !== 'number' || typeof rest['type'] !== 'string') {
     return null;
   }

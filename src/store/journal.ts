@@ -35,7 +35,7 @@ export class Journal {
   #lastSeq: number;
   #queue: Pending[] = [];
   #flushing: Promise<void> | null = null;
-  #broken: unknown = null;
+  #broken: Error | null = null;
 
   private constructor(handle: FileHandle, fence: Fence, fold: SessionFold, length: number, lastSeq: number) {
     this.#handle = handle;
@@ -92,7 +92,7 @@ export class Journal {
           pending.resolve(decided[index] ?? []);
         });
       } catch (error) {
-        this.#broken = error;
+        this.#broken = error instanceof Error ? error : new Error(String(error));
         for (const pending of [...batch, ...this.#queue]) pending.reject(error);
         this.#queue = [];
       }
@@ -114,7 +114,7 @@ export class Journal {
   }
 
   #impossible(event: SessionEvent): boolean {
-    if (event.type === 'task.added' || !('task' in event) || event.task === undefined) return false;
+    if (event.type === 'task.added' || !('task' in event)) return false;
     const session = this.#fold.session;
     const task = session?.tasks.get(event.task);
     return session === null || task === undefined || !isLegal(task, event, session.settings);

@@ -3,7 +3,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import type { PosteError } from '../domain/errors.js';
 import { addExtent, coveredBytes, type Extent } from '../domain/segments.js';
 import { diskError } from './disk-error.js';
-import { extentLine, formatRecord, pair, type ExtentLine, type PartHeader, type PartRecord } from './extents.js';
+import { extentLine, formatRecord, pair, VERSION, type ExtentLine, type PartHeader, type PartRecord } from './extents.js';
 import { replaceFile, syncDir, writeFully } from './files.js';
 import type { TempPaths } from './paths.js';
 
@@ -92,7 +92,7 @@ export class PartFile {
   async describe(header: PartHeader): Promise<void> {
     this.#throwIfFailed();
     this.#record = { ...this.#record, header };
-    await this.#append({ v: 1, boot: this.#boot, part: header });
+    await this.#append({ v: VERSION, boot: this.#boot, part: header });
   }
 
   /** Remembers that these bytes were fetched again and are equal. */
@@ -135,12 +135,11 @@ export class PartFile {
     }
   }
 
-  /** Forgets every byte: they are proved wrong. */
+  /** Takes no byte for right any more; they stay where they are until a new generation takes over. */
   async clear(): Promise<void> {
     this.#record = { ...this.#record, written: [], durable: [], compared: null };
     await this.#lines;
     await this.#rewriteRecord();
-    await this.truncate(0);
   }
 
   /** Syncs what can be synced and closes; never rejects. After a failure the disk's word is not asked a second time. */

@@ -1,4 +1,5 @@
 import { errorInfo, PosteError } from '../domain/errors.js';
+import { checkSize, sizeLimit } from '../domain/size.js';
 import { overlapStart, planSegments, type Segment } from '../domain/segments.js';
 import { isTransientStatus } from '../domain/refusal.js';
 import { compareValidators, ifRangeOf } from '../domain/validators.js';
@@ -8,17 +9,19 @@ import type { PartFile } from '../store/part.js';
 import { createPart, openPart, removeParts } from '../store/part-file.js';
 import { ask, type Asked } from './ask.js';
 import type { AttemptJob, AttemptObserver, AttemptOutcome } from './attempt.js';
+import { complete } from './complete.js';
 import { nameOf } from './name.js';
 import type { Network } from './network.js';
 import { OverlapDiffers, receive } from './receive.js';
+import { headerOf } from './part-header.js';
 import { refuse } from './refuse.js';
 import type { Throttle } from './throttle.js';
-import { digest } from './verify.js';
 
 /** A file that changed more often than this while it was fetched is given up. */
 const MOST_CHANGES = 3;
 /** Bytes before a join that must come again and be equal. */
 const OVERLAP_BYTES = 64 * 1024;
+const WHOLE: Segment = { start: 0, end: null };
 /** Of a download that broke off a thousand times, the last joins tell enough. */
 const MOST_RESUMES = 50;
 
@@ -67,9 +70,10 @@ export class Download {
   async run(): Promise<AttemptOutcome> {
     await this.#open();
     for (;;) {
+      const part = this.#part;
       const segment = this.#nextSegment();
-      if (segment === null) return await this.#complete();
-      const outcome = await this.#fetch(segment);
+      if (part !== null && segment === null) return await complete(part, this.#job, this.#observer, this.#name, this.#signal);
+      const outcome = await this.#fetch(segment ?? WHOLE);
       if (outcome !== null) return outcome;
     }
   }
@@ -89,9 +93,11 @@ export class Download {
     if (this.#mode === 'open') this.#restart = { reason: 'the server gave nothing that proves it would go on with the same file', changed: false };
   }
 
+  /** `null` when nothing is missing. */
   #nextSegment(): Segment | null {
-    if (this.#part === null || this.#part.received === 0) return this.#part?.header.total === 0 ? null : { start: 0, end: null };
-    const { extents, header } = this.#part;
+    if (this.#part === null) return WHOLE;
+    const { extents, header, received } = this.#part;
+    if (received === 0) return header.total === 0 ? null : WHOLE;
     if (header.total === null && this.#end === 'unverified') return null;
     return planSegments(extents, header.total, 1)[0] ?? null;
   }
@@ -164,13 +170,13 @@ export class Download {
   async #begin(verdict: Verdict & { kind: 'begin' }, asked: Asked): Promise<void> {
     const { temp, task, bootId, spec } = this.#job;
     const { total, end } = verdict;
-    this.#checkSize(total);
+    checkSize(this.#job.spec, total);
     const old = this.#part;
     const dropped = old?.received ?? 0;
     const restart = verdict.restart ?? this.#restart;
     const changes = (old?.header.changes ?? 0) + (dropped > 0 && restart?.changed === true ? 1 : 0);
     if (dropped > 0) {
-      await this.#countRestart(changes);
+      this.#countRestart(changes);
       await this.#observer.restarted(restart?.reason ?? 'it is fetched anew', dropped);
     }
     const header = headerOf(asked, total, changes);
@@ -205,7 +211,7 @@ export class Download {
   async #append({ start, end, total, proof }: Verdict & { kind: 'append' }, asked: Asked, join: number): Promise<void> {
     const part = this.#part;
     if (part === null) return;
-    this.#checkSize(total);
+    checkSize(this.#job.spec, total);
     const overlap = Buffer.alloc(Math.min(OVERLAP_BYTES, join - start));
     await part.read(overlap, join - overlap.length);
     const { provenance } = part.header;
@@ -228,11 +234,10 @@ export class Download {
 
   async #receive(asked: Asked, part: PartFile, span: { start: number; join: number; overlap: Buffer; end: number | null }): Promise<void> {
     const { received, compared } = part;
-    const limit = this.#limit();
     const report = (): void => this.#observer.progress({ received: part.received, total: part.header.total, connections: 1 });
     report();
     try {
-      await receive(asked.exchange, part, { ...span, limit }, this.#throttle, report);
+      await receive(asked.exchange, part, { ...span, limit: sizeLimit(this.#job.spec) }, this.#throttle, report);
     } finally {
       this.#progressed ||= part.received > received || part.compared !== compared;
     }
@@ -254,43 +259,8 @@ export class Download {
     return true;
   }
 
-  async #complete(): Promise<AttemptOutcome> {
-    const part = this.#part;
-    if (part === null) throw new PosteError('internal', 'nothing was fetched');
-    const { temp, task, spec } = this.#job;
-    const size = part.received;
-    this.#checkSize(size);
-    await this.#observer.verifying();
-    await part.sync();
-    await part.truncate(size);
-    const { sha256, asked } = await digest(part, size, spec.checksum?.algorithm ?? null, this.#signal);
-    if (spec.checksum !== null && asked !== spec.checksum.hex.toLowerCase()) await this.#rejectDigest(part, asked ?? '', spec.checksum.hex);
-    await removeParts(temp, task, [part.generation]);
-    return {
-      kind: 'complete',
-      partGeneration: part.generation,
-      size,
-      sha256,
-      length: part.header.total === null ? 'unverified' : 'verified',
-      name: this.#name,
-      provenance: part.header.provenance,
-    };
-  }
-
-  /** What was joined on the strength of the digest alone gets a second chance from zero; otherwise the file itself is another one. */
-  async #rejectDigest(part: PartFile, found: string, expected: string): Promise<never> {
-    const isOurJoin = part.header.provenance.resumes.some(({ proof }) => proof === 'digest');
-    const size = part.received;
-    await part.clear();
-    if (isOurJoin) await this.#observer.restarted('its pieces do not add up to the digest', size);
-    throw new PosteError('checksum', `the digest of what arrived is ${found}, not ${expected}; none of it will be delivered`, {
-      hint: 'check the digest and the address, then `poste retry`',
-      transient: isOurJoin,
-    });
-  }
-
   /** @throws PosteError `keeps-changing`, or `malformed-answer` when a server that keeps its version still never lets it be continued. */
-  async #countRestart(changes: number): Promise<void> {
+  #countRestart(changes: number): void {
     this.#restarts += 1;
     // Both counts: one forgets nothing but restarts with `retry`, the other also counts restarts that are no change.
     if (Math.min(this.#job.restarts + this.#restarts, changes) > MOST_CHANGES) {
@@ -301,19 +271,6 @@ export class Download {
     if (this.#restarts > MOST_CHANGES) {
       throw new PosteError('malformed-answer', 'the server neither sends the file whole nor continues it', { transient: true });
     }
-  }
-
-  #checkSize(total: number | null): void {
-    const { maxSize, expectSize } = this.#job.spec;
-    if (total === null) return;
-    if (maxSize !== null && total > maxSize) throw tooLarge(maxSize);
-    if (expectSize !== null && total !== expectSize) throw wrongSize(expectSize, total);
-  }
-
-  #limit(): { readonly bytes: number; readonly error: PosteError } | null {
-    const { maxSize, expectSize } = this.#job.spec;
-    if (expectSize !== null && expectSize <= (maxSize ?? expectSize)) return { bytes: expectSize, error: wrongSize(expectSize, null) };
-    return maxSize === null ? null : { bytes: maxSize, error: tooLarge(maxSize) };
   }
 
   #canResume(known: Known): boolean {
@@ -333,34 +290,4 @@ export class Download {
     this.#told = told;
     await this.#observer.answered(this.#name, representation);
   }
-}
-
-function headerOf({ answer, hosts }: Asked, total: number | null, changes: number): PartHeader {
-  const { validators, status, etag, lastModified, contentType, contentEncoding } = answer;
-  return {
-    total,
-    validators,
-    hasWeakEtag: etag !== null && validators.etag === null,
-    contentType,
-    contentEncoding,
-    changes,
-    provenance: {
-      finalHost: hosts.at(-1) ?? '',
-      redirects: hosts.slice(0, -1),
-      status,
-      etag,
-      lastModified,
-      contentType,
-      contentEncoding,
-      resumes: [],
-    },
-  };
-}
-
-function tooLarge(maxSize: number): PosteError {
-  return new PosteError('too-large', `the file is larger than the ${maxSize} bytes allowed`, { hint: 'raise --max-size if you want it' });
-}
-
-function wrongSize(expected: number, total: number | null): PosteError {
-  return new PosteError('wrong-size', `the file has ${total ?? 'more'} bytes, ${expected} were expected`, { hint: 'check --expect-size and the address' });
 }

@@ -53,7 +53,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #sink: ((chunk: Buffer) => void) | null = null;
   #length: number | null = null;
   readonly #stop = (): void => {
-    const { reason } = this.#target.signal;
+    const reason: unknown = this.#target.signal.reason;
     this.abort(reason instanceof Error ? reason : new DOMException('stopped', 'AbortError'));
   };
 
@@ -152,7 +152,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    if (this.#close()) this.#resolveEnd();
+    if (this.#gate?.wasReset === true) this.#fail(new PosteError('network', `${this.#target.url.host} broke the connection off`, { transient: true }));
+    else if (this.#close()) this.#resolveEnd();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {

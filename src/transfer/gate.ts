@@ -10,12 +10,22 @@ import type { Socket } from 'node:net';
 export class Gate {
   readonly #socket: Socket;
   #closed = false;
+  #wasReset = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
     const read = socket.read.bind(socket);
     // `read(0)` takes nothing: it is how Node asks for more, and how the end is noticed.
     socket.read = (size?: number): unknown => (this.#closed && size !== 0 ? null : read(size));
+    // Before undici's own listeners, which complete a body that ends with its connection in both cases.
+    socket.prependListener('error', ({ code }: NodeJS.ErrnoException) => (this.#wasReset ||= code === 'ECONNRESET'));
+    // A reset that comes together with the last bytes reaches Node as a proper end; but a reset connection has no peer any more.
+    socket.prependListener('end', () => (this.#wasReset ||= socket.remoteAddress === undefined));
+  }
+
+  /** The other side broke the connection off: what ended with it did not end properly. */
+  get wasReset(): boolean {
+    return this.#wasReset;
   }
 
   close(): void {

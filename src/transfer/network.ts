@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { Agent, buildConnector, Pool, ProxyAgent, type Dispatcher } from 'undici';
+import { Agent, Pool, ProxyAgent, type Dispatcher } from 'undici';
 import { PosteError } from '../domain/errors.js';
 import { proxyFor } from '../domain/proxy.js';
 import type { TaskSecrets, TaskSpec } from '../domain/task.js';
@@ -55,7 +55,7 @@ async function readAuthorities(path: string): Promise<string> {
 
 function makeDispatcher(proxy: string | null, tls: { readonly ca?: string; readonly rejectUnauthorized: boolean }): Dispatcher {
   const timeouts = { timeout: CONNECT_TIMEOUT_MS, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS };
-  if (proxy === null) return new Agent({ ...CLIENT, connect: honestResets(buildConnector({ ...timeouts, ...tls })) });
+  if (proxy === null) return new Agent({ ...CLIENT, connect: { ...timeouts, ...tls } });
   if (!URL.canParse(proxy)) throw new PosteError('proxy', 'the proxy address is not a URL', { hint: 'check --proxy and HTTPS_PROXY' });
   const { username, password } = new URL(proxy);
   const token = `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}`;
@@ -66,26 +66,6 @@ function makeDispatcher(proxy: string | null, tls: { readonly ca?: string; reado
     proxyTunnel: false,
     proxyTls: { ...timeouts, rejectUnauthorized: tls.rejectUnauthorized },
     requestTls: { ...timeouts, ...tls },
-    factory: (origin, options: Pool.Options) => {
-      const { connect } = options;
-      return new Pool(origin, { ...options, ...CLIENT, ...(typeof connect === 'function' ? { connect: honestResets(connect) } : {}) });
-    },
+    factory: (origin, options) => new Pool(origin, { ...options, ...CLIENT }),
   });
-}
-
-/**
- * On a connection that ends with its answer, undici 7 takes a reset for the end of the body, so that a cut file looks complete
- * (and, had the body been paused just then, fails an assertion that no caller can catch). It knows a reset by its code: given
- * another one, it reports the error like any other.
- */
-function honestResets(connect: buildConnector.connector): buildConnector.connector {
-  return (options, callback) => {
-    connect(options, (...[error, socket]) => {
-      socket?.prependListener('error', (reset: NodeJS.ErrnoException) => {
-        if (reset.code === 'ECONNRESET') reset.code = 'ERR_CONNECTION_RESET';
-      });
-      if (error === null) callback(null, socket);
-      else callback(error, null);
-    });
-  };
 }

@@ -31,7 +31,6 @@ export class OverlapDiffers extends Error {}
 export async function receive(exchange: Exchange, part: PartFile, span: Span, throttle: Throttle, onWritten: () => void): Promise<void> {
   const overlapStart = span.join - span.overlap.length;
   let position = span.start;
-  let differs = false;
   const writer = new BodyWriter(
     part,
     span.join,
@@ -50,7 +49,6 @@ export async function receive(exchange: Exchange, part: PartFile, span: Span, th
       const shared = chunk.subarray(Math.max(0, overlapStart - from), Math.max(0, span.join - from));
       const at = Math.max(from, overlapStart) - overlapStart;
       if (!shared.equals(span.overlap.subarray(at, at + shared.length))) {
-        differs = true;
         throw new OverlapDiffers();
       }
     }
@@ -66,7 +64,8 @@ export async function receive(exchange: Exchange, part: PartFile, span: Span, th
     }
   } finally {
     await writer.drain();
+    // Nothing of a chunk that differs was counted.
     const comparedTo = Math.min(position, span.join);
-    if (!differs && comparedTo > overlapStart) await part.noteCompared({ start: overlapStart, end: comparedTo });
+    if (comparedTo > overlapStart) await part.noteCompared({ start: overlapStart, end: comparedTo });
   }
 }

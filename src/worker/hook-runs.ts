@@ -128,7 +128,7 @@ export class HookRuns {
 /** What a task's hook is told, or `null` when the task is in no state that has one. */
 function taskFacts(session: Session, task: Task): HookFacts | null {
   const { state, spec } = task;
-  const common = { id: session.id, task: task.number, name: spec.name, url: spec.url, to: spec.to, eventId: hookEventId(session.id, task.number, task.attempts) };
+  const common = { id: session.id, task: task.number, name: spec.name, url: spec.url, to: spec.to, eventId: hookEventId(session.id, task.number, task.settledSeq ?? task.lastSeq) };
   switch (state.kind) {
     case 'finished':
     case 'claimed':

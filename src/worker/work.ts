@@ -104,8 +104,7 @@ class Shift {
       return await this.#loop();
     } finally {
       stopSleepWatch();
-      await this.#hooks.close();
-      await this.#transfers.close();
+      await Promise.all([this.#transfers.close(), this.#hooks.close()]);
       this.#gates.stop();
       this.#doorbell.close();
     }

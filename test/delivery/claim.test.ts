@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, link, lstat, mkdir, readFile, readdir, readlink, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { link, lstat, mkdir, readFile, readdir, readlink, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -62,12 +62,12 @@ describe.each(places)('a claim to a place $place', ({ parent }) => {
     await writeFile(to, 'mine');
     await expect(claim(shelf, to)).rejects.toMatchObject({ code: 'destination-exists', exitCode: 13 });
     expect(await readFile(to, 'utf8')).toBe('mine');
-    expect(await readFile(shelf.file)).toEqual(shelf.content);
+    expect(shelf.content.equals(await readFile(shelf.file))).toBe(true);
     expect(await readdir(shelf.out)).toEqual([NAME]);
     await writeFile(join(shelf.out, 'big (1).tar.gz'), 'mine too');
     const renamed = join(shelf.out, 'big (2).tar.gz');
     expect(await claim(shelf, to, { onConflict: 'rename' })).toMatchObject({ kind: 'claimed', path: renamed });
-    expect(await readFile(renamed)).toEqual(shelf.content);
+    expect(shelf.content.equals(await readFile(renamed))).toBe(true);
     expect((await readdir(shelf.out)).length).toBe(3);
   });
 
@@ -98,17 +98,18 @@ describe.each(places)('a claim to a place $place', ({ parent }) => {
     expect((await lstat(to)).ino).toBe(before.ino);
     if (before.isSymbolicLink()) expect(await readlink(to)).not.toContain('.poste');
     expect(await readdir(shelf.out)).toEqual([NAME]);
-    expect(await readFile(shelf.file)).toEqual(shelf.content);
+    expect(shelf.content.equals(await readFile(shelf.file))).toBe(true);
     expect(await claimedPath(shelf)).toBeNull();
   });
 
   it.skipIf(parent === null)('says which part of the path is in the way, and keeps the file', async () => {
     const shelf = await newShelf(other);
     await writeFile(join(shelf.out, 'file'), '');
-    await expect(claim(shelf, join(shelf.out, 'no', 'such', 'folder'))).rejects.toMatchObject({ code: 'destination-unwritable', exitCode: 14 });
+    const missing = join(shelf.out, 'no', 'such', 'folder');
+    await expect(claim(shelf, missing)).rejects.toMatchObject({ code: 'destination-unwritable', exitCode: 14 });
     await expect(claim(shelf, join(shelf.out, 'file', 'below'))).rejects.toMatchObject({ code: 'destination-unwritable' });
     await expect(claim(shelf, join(shelf.out, 'n'.repeat(300)))).rejects.toMatchObject({ code: 'destination-unwritable' });
-    expect(await readFile(shelf.file)).toEqual(shelf.content);
+    expect(shelf.content.equals(await readFile(shelf.file))).toBe(true);
     expect(await claim(shelf, join(shelf.out, NAME))).toMatchObject({ kind: 'claimed' });
   });
 
@@ -140,7 +141,7 @@ describe('a claim that was recorded or not', () => {
     const to = join(shelf.out, NAME);
     const silent = (): Promise<void> => Promise.reject(new PosteError('worker', 'no answer'));
     await expect(claim(shelf, to, { recordClaim: silent })).rejects.toMatchObject({ code: 'worker' });
-    expect(await readFile(shelf.file)).toEqual(shelf.content);
+    expect(shelf.content.equals(await readFile(shelf.file))).toBe(true);
     expect(await claim(shelf, to)).toMatchObject({ kind: 'claimed', path: to });
     expect(await deliveredOnlyTo(shelf, to)).toEqual([]);
   });
@@ -231,12 +232,10 @@ describe('the destination', () => {
     await expect(at('plain/below/')).rejects.toMatchObject({ code: 'destination-unwritable' });
   });
 
-  it.skipIf(process.getuid?.() !== 0)('says so when it is read-only', async () => {
+  it('that takes no new files leaves the file where it is, and says so', async () => {
     const shelf = await newShelf();
-    // Root passes every mode; what stops root is a file that may not be changed, or a read-only mount such as this one.
     await expect(claim(shelf, join('/proc/self', NAME))).rejects.toMatchObject({ code: 'destination-unwritable' });
-    await chmod(shelf.out, 0o700);
-    expect(await readFile(shelf.file)).toEqual(shelf.content);
+    expect(shelf.content.equals(await readFile(shelf.file))).toBe(true);
   });
 });
 
@@ -262,7 +261,8 @@ describe('a receipt', () => {
     await writeReceipt(shelf.paths, receipt, { finalHost: 'cdn.example.org', resumes: [] });
     await claim(shelf, join(shelf.out, NAME));
     const read = await readReceipt(receiptPath(shelf.paths, 1));
-    expect(read).toMatchObject({ ...receipt, finalHost: 'cdn.example.org', claimedTo: join(shelf.out, NAME), claimedAt: expect.any(String) });
+    expect(read).toMatchObject({ ...receipt, finalHost: 'cdn.example.org', claimedTo: join(shelf.out, NAME), claimedAt: read?.claimedAt });
+    expect(Date.parse(read?.claimedAt ?? '')).toBeGreaterThan(0);
   });
 
   it('that is damaged does not keep a file from being claimed', async () => {

@@ -31,14 +31,11 @@ describe('proxiesFrom', () => {
 });
 
 describe('parseProxy', () => {
-  it.each(['socks5://S3CRET@p:1', 'ftp://S3CRET@p', 'http://S3CRET@', 'http://S3CRET@p:99999', 'http://S3CRET@p q', 'S3CRET\n', 'S3CRET\\@p', '', 'http://'])(
-    'refuses %j, naming where it came from and not what it is',
-    (text) => {
-      expect(() => parseProxy(text, '--proxy')).toThrow(
-        expect.objectContaining({ code: 'usage', message: expect.stringMatching(/^--proxy (?!.*S3CRET)[\x20-\x7e]+$/) as string }) as Error,
-      );
-    },
-  );
+  const bad = ['socks5://S3CRET@p:1', 'ftp://S3CRET@p', 'http://S3CRET@', 'http://S3CRET@p:99999', 'http://S3CRET@p q', 'S3CRET\n'];
+  it.each([...bad, 'S3CRET\\@p', '', 'http://'])('refuses %j, naming where it came from and not what it is', (text) => {
+    const message = expect.stringMatching(/^--proxy (?!.*S3CRET)[\x20-\x7e]+$/) as string;
+    expect(() => parseProxy(text, '--proxy')).toThrow(expect.objectContaining({ code: 'usage', message }) as Error);
+  });
 
   it('keeps nothing that a proxy has no use for', () => {
     expect(parseProxy('http://p:1/path?query#part', '--proxy')).toBe('http://p:1/');

@@ -6,10 +6,12 @@ import { printable } from '../../src/domain/printable.js';
 const bytes = (text: string): number => Buffer.byteLength(text);
 
 const piece = fc.constantFrom(
-  '/', '\\', '..', '.', '-', ' ', ':', '\0', '\x1b[2J', '\n', '\u202e', '\u200b', '\ufeff', '\ud800', 'CON', 'nul', 'com1', '.txt', '.tar.gz', 'é',
-  'e\u0301', '文', '👩‍💻', '%2e%2e%2f', '~', '*', '\ufb2c', 'a'.repeat(120), '.'.repeat(130), ' '.repeat(130), '文'.repeat(100),
+  ...['/', '\\', '..', '.', '-', ' ', ':', '\0', '\x1b[2J', '\n', '\u202e', '\u200b', '\ufeff', '\ud800', 'CON'],
+  ...['nul', 'com1', '.txt', '.tar.gz', 'é', 'e\u0301', '文', '👩‍💻', '%2e%2e%2f', '~', '*', '\ufb2c'],
+  ...['a'.repeat(120), '.'.repeat(130), ' '.repeat(130), '文'.repeat(100)],
 );
-const hostile = fc.oneof(fc.string({ unit: 'binary' }), fc.array(fc.oneof(piece, fc.string({ unit: 'grapheme' })), { maxLength: 9 }).map((all) => all.join('')));
+const pieces = fc.array(fc.oneof(piece, fc.string({ unit: 'grapheme' })), { maxLength: 9 }).map((all) => all.join(''));
+const hostile = fc.oneof(fc.string({ unit: 'binary' }), pieces);
 
 describe('safeFileName', () => {
   it.each([
@@ -55,6 +57,12 @@ describe('safeFileName', () => {
     expect(name).toMatch(pattern);
     expect(bytes(name)).toBeLessThanOrEqual(255);
     expect(bytes(name)).toBeGreaterThan(250);
+  });
+
+  it('leaves room for the mark that tells a file from a device', () => {
+    const name = safeFileName(`con.${'x'.repeat(251)}`);
+    expect(name).toMatch(/^con_\.x+$/);
+    expect(bytes(name)).toBeLessThanOrEqual(255);
   });
 
   it('makes any text one harmless name', () => {
@@ -128,8 +136,11 @@ describe('checkUserName', () => {
     expect(checkUserName(name)).toBe(name);
   });
 
-  it.each(['', '.', '..', 'a/b', '/abs', 'dir/', 'a\nb', 'a\0b', '\x1b[2J', '\ud800', 'x'.repeat(256), '文'.repeat(86)])('refuses %j', (name) => {
-    expect(() => checkUserName(name)).toThrow(expect.objectContaining({ code: 'usage', message: expect.stringMatching(/^[\x20-\x7e]+$/) as string }) as Error);
+  const refused = expect.objectContaining({ code: 'usage', message: expect.stringMatching(/^[\x20-\x7e]+$/) as string }) as Error;
+
+  const bad = ['', '.', '..', 'a/b', '/abs', 'dir/', 'a\nb', 'a\0b', '\x1b[2J', '\ud800', 'x'.repeat(256), '文'.repeat(86)];
+  it.each(bad)('refuses %.20j', (name) => {
+    expect(() => checkUserName(name)).toThrow(refused);
   });
 });
 

@@ -42,8 +42,8 @@ describe('parseHeader', () => {
   });
 
   it.each([
-    'Range', 'If-Range', 'If-None-Match', 'Host', 'Content-Length', 'Transfer-Encoding', 'Connection', 'Accept-Encoding', 'TE', 'Upgrade', 'Expect',
-    'Proxy-Authorization', 'trailer', 'KEEP-ALIVE',
+    ...['Range', 'If-Range', 'If-None-Match', 'Host', 'Content-Length', 'Transfer-Encoding', 'Connection', 'Accept-Encoding'],
+    ...['TE', 'Upgrade', 'Expect', 'Proxy-Authorization', 'trailer', 'KEEP-ALIVE'],
   ])('refuses %s and says why', (name) => {
     expect(refusalOf(`${name}: S3CRET`).message).toMatch(new RegExp(`^the header ${name} cannot be set: (?!.*S3CRET)[A-Za-z ,]+$`));
   });

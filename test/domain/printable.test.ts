@@ -17,6 +17,7 @@ describe('printable', () => {
     ['an extension cannot be turned round', 'gpj\u202eexe', 'gpj\\u202eexe'],
     ['isolates and marks are shown', '\u2066a\u2069\u200f\u061c', '\\u2066a\\u2069\\u200f\\u061c'],
     ['what has no width is shown', 'a\u200bb\u200dc\ufeffd\u00ad', 'a\\u200bb\\u200dc\\ufeffd\\xad'],
+    ['annotations are shown', '\ufff9a\ufffb', '\\ufff9a\\ufffb'],
     ['blank fillers are shown', '\u3164\u115f', '\\u3164\\u115f'],
     ['tag characters are shown', '\u{e0041}', '\\u{e0041}'],
     ['half a surrogate pair is shown', 'a\ud800b', 'a\\ud800b'],

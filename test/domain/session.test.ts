@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_SETTINGS, type EventBody, type SessionEvent } from '../../src/domain/events.js';
-import { allSettled, countStates, hookPending, isLegal, isOver, SessionFold, sessionState, type Session } from '../../src/domain/session.js';
+import { allSettled, countStates, hookPending, isLegal, isOver, SessionFold, sessionState } from '../../src/domain/session.js';
+import type { Session } from '../../src/domain/session.js';
 import { isSettled, type Task, type TaskSpec, type TaskStateKind } from '../../src/domain/task.js';
 
 /** Where a task may go from each state, whatever the event. */
@@ -43,7 +44,8 @@ const spec: TaskSpec = {
   insecure: false,
 };
 
-const created: EventBody = { type: 'session.created', id: 's', temp: '/t', cwd: '/', settings: { ...DEFAULT_SETTINGS, onComplete: 'true' } };
+const settings = { ...DEFAULT_SETTINGS, onComplete: 'true' };
+const created: EventBody = { type: 'session.created', id: 's', temp: '/t', cwd: '/', settings };
 const error = { code: 'network', message: 'm', exitCode: 6, transient: true } as const;
 const reason = { code: 'backoff', message: 'm', since: 0, nextCheckAt: null } as const;
 const file = { file: '/t/finished/1/a', size: 1, sha256: '00', length: 'verified' } as const;
@@ -97,7 +99,8 @@ const anyEvent: fc.Arbitrary<EventBody> = fc.oneof(
 
 const beginning: readonly EventBody[] = [
   created,
-  ...[1, 2].map((n): EventBody => ({ type: 'task.added', task: n, request: `r#${n}`, paused: n === 2, spec: n === 2 ? { ...spec, onFinish: null } : spec })),
+  { type: 'task.added', task: 1, request: 'r#1', paused: false, spec },
+  { type: 'task.added', task: 2, request: 'r#2', paused: true, spec: { ...spec, onFinish: null } },
 ];
 
 /** Rubbish included; one in five does not even begin with a session. */
@@ -210,10 +213,10 @@ describe('any sequence of events, even a damaged one', () => {
   it('keeps its numbers in order', () => {
     always(anyJournal, (before, event, after) => {
       if (after === null) return true;
-      const grows = before === null || (after.lastSeq > before.lastSeq && after.ackedSeq >= before.ackedSeq && after.generation >= before.generation);
+      const { lastSeq, ackedSeq, generation } = before ?? { lastSeq: 0, ackedSeq: 0, generation: 0 };
+      const grows = after.lastSeq >= lastSeq && after.ackedSeq >= ackedSeq && after.generation >= generation;
       const bounded = after.ackedSeq <= after.lastSeq && (after.settledSeq ?? 0) <= after.lastSeq;
-      const created = event.type === 'session.created';
-      return (grows || created) && bounded && tasksOf(after).every((task) => task.lastSeq <= event.seq && task.ackedSeq <= task.lastSeq);
+      return grows && bounded && tasksOf(after).every((task) => task.lastSeq <= event.seq && task.ackedSeq <= task.lastSeq);
     });
   });
 });
@@ -272,8 +275,10 @@ function tasksOf(session: Session | null): Task[] {
   return [...(session?.tasks.values() ?? [])];
 }
 
+type Rule = (before: Session | null, event: SessionEvent, after: Session | null) => boolean;
+
 /** `rule` holds around every event of any such journal, and so for each of its prefixes. */
-function always(journal: fc.Arbitrary<SessionEvent[]>, rule: (before: Session | null, event: SessionEvent, after: Session | null) => boolean): void {
+function always(journal: fc.Arbitrary<SessionEvent[]>, rule: Rule): void {
   fc.assert(
     fc.property(journal, (events) => {
       const fold = new SessionFold();

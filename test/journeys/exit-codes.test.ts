@@ -1,13 +1,14 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { makeCertificates } from '../support/certificates.js';
 import { altered, content, hangUp, raw, redirect, routes, serve, silence, startOrigin, status, type Behaviour } from '../support/origin.js';
-import { makeHome } from '../support/poste.js';
+import { makeHome, type StartAnswer } from '../support/poste.js';
 
 const file = content('exit codes', 50_000);
 const good = serve(file, { etag: '"a"' });
-const endless = serve(file, { chunked: true, extraBytes: Infinity });
+const endless = serve(file, { ranges: 'ignore', chunked: true, extraBytes: Infinity });
 
 interface Row {
   readonly behaviour: Behaviour;
@@ -56,17 +57,24 @@ for (const [what, { behaviour, flags = [], code }] of Object.entries(rows)) {
   test(`exit ${code}: ${what}`, async () => {
     await using home = await makeHome();
     await using origin = await startOrigin(() => behaviour);
-    const args = ['start', '--wait', ...flags, origin.at('/file')];
-    const plain = await home.run(args);
-    expect({ code: plain.code, output: plain.code === code ? '' : plain.stdout + plain.stderr }).toEqual({ code, output: '' });
-    if (code !== 0) expect((await home.run(['claim', '--json'])).code).toBe(41);
-    const json = await home.run([...args, '--id', 'json', '--json']);
-    expect(json.code).toBe(code);
-    expect(json.json<object>()).toBeTypeOf('object');
-    expect((await home.run(['attach'])).code).toBe(code);
-    expect((await home.run(['status', '--id', 'default', '--exit-code'])).code).toBe(code);
+    const result = await home.run(['start', '--wait', '--json', ...flags, origin.at('/file')]);
+    expect({ code: result.code, output: result.code === code ? '' : result.stdout + result.stderr }).toEqual({ code, output: '' });
+    const ended = code === 0 ? { state: 'finished' } : { state: 'failed', error: { exitCode: code } };
+    expect(result.json<StartAnswer>().tasks).toMatchObject([ended]);
   });
 }
+
+test('attach and status --exit-code mirror the outcome; claim speaks of claiming only', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(routes({ '/good': good }));
+  expect((await home.run(['start', '--wait', origin.at('/404')])).code).toBe(3);
+  expect((await home.run(['claim', '--json'])).code).toBe(41);
+  await home.run(['start', '--wait', origin.at('/good')]);
+  expect((await home.run(['attach'])).code).toBe(3);
+  expect((await home.run(['status', '--id', 'default', '--exit-code'])).code).toBe(3);
+  expect((await home.run(['status', '--id', 'default'])).code).toBe(0);
+  expect((await home.run(['claim'])).code).toBe(0);
+});
 
 test('exit 34: certificates that prove nothing; --insecure and --cacert are the ways', async () => {
   await using certificates = await makeCertificates();
@@ -133,11 +141,24 @@ test('exit 40: no such session, for every command that needs one; exit 41: no su
   }
 });
 
-test('exit 45: a session that a newer poste wrote, or that is damaged beyond reading, is left alone', async () => {
+test('exit 45: a session that a newer poste wrote, or that is damaged beyond reading, is left as it is', async () => {
   await using home = await makeHome();
   await home.run(['start', '--paused', 'http://127.0.0.1:9/file']);
   await home.workerGone();
-  await writeFile(join(home.sessionDir(), 'journal.ndjson'), 'rubbish\n'.repeat(5));
-  expect((await home.run(['attach'])).code).toBe(45);
-  expect((await home.run(['status'])).code).toBe(0);
+  const journal = join(home.sessionDir(), 'journal.ndjson');
+  const newer = (await home.journal()).map(({ crc: _, ...event }) => sealed({ ...event, v: 99 }));
+  for (const text of [`${newer.join('\n')}\n`, 'rubbish\n'.repeat(5)]) {
+    await writeFile(journal, text);
+    for (const args of [['attach'], ['pause'], ['start', '--paused', 'http://127.0.0.1:9/other']]) {
+      expect({ text, args, code: (await home.run(args)).code }).toEqual({ text, args, code: 45 });
+    }
+    expect((await home.run(['status'])).code).toBe(0);
+    expect(await readFile(journal, 'utf8')).toBe(text);
+  }
 });
+
+/** A line of the journal as the format has it: its last member is the CRC-32 of what it would be without it. */
+function sealed(event: object): string {
+  const text = JSON.stringify(event);
+  return `${text.slice(0, -1)},"crc":"${crc32(text).toString(16).padStart(8, '0')}"}`;
+}

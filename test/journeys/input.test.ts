@@ -77,14 +77,24 @@ for (const [what, args] of Object.entries(refused)) {
     expect(plain).toMatchObject({ code: 2, stdout: '' });
     expect(plain.stderr).toMatch(/^[^\n]+\n$/);
     expect(plain.stderr).not.toMatch(new RegExp(`${SECRET}|\\x1b|\\x07|\\bat .*\\.js:`));
-
-    const json = await home.run([...args, '--json']);
-    expect(json.code).toBe(2);
-    expect(json.json<ErrorAnswer>()).toMatchObject({ error: { code: 'usage', exitCode: 2, transient: false } });
-    expect(json.stdout).not.toContain(SECRET);
     expect(await home.files()).toEqual([]);
   });
 }
+
+test('with --json the refusal is one JSON object', async () => {
+  await using home = await makeHome();
+  const some = ['no URL at all', 'file:', 'an id with a slash', 'a header with a line feed', 'a size that is none', 'an unknown flag'];
+  for (const args of [...some, 'an input file that is not there', 'an unknown command'].map((what) => refused[what] ?? [])) {
+    const result = await home.run([...args, '--json']);
+    expect({ args, code: result.code, error: result.json<ErrorAnswer>().error }).toMatchObject({
+      args,
+      code: 2,
+      error: { code: 'usage', exitCode: 2, transient: false },
+    });
+    expect(result.stdout).not.toContain(SECRET);
+  }
+  expect(await home.files()).toEqual([]);
+});
 
 test('an id that differs from another only in case is refused', async () => {
   await using home = await makeHome();

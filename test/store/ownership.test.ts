@@ -97,7 +97,9 @@ test('a lock directory, or rubbish in its place, holds nobody up when no generat
   expect((await mustTake()).gen).toBe(2);
 });
 
-test.each(['', '{"gen":1}', '\0\0\0\0', '{"gen":1,"token":"x","crc":"00000000"}\n'])('a damaged record (%j) has its mirror', async (rubbish) => {
+const RUBBISH = ['', '{"gen":1}', '\0\0\0\0', '{"gen":1,"token":"x","crc":"00000000"}\n'];
+
+test.each(RUBBISH)('a damaged record (%j) has its mirror', async (rubbish) => {
   await leftBy({});
   await writeFile(join(paths.generations, '1'), rubbish);
   expect(await take(paths, 'worker', '1.2.3')).toMatchObject({ kind: 'held', owner: { token: 'forged' } });

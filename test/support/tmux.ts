@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -20,20 +20,23 @@ export interface TerminalOptions {
 /** Runs a command of /bin/sh in a terminal of 80 columns and 24 rows that belongs to nobody else. */
 export async function startTerminal(command: string, { env, cwd, columns = 80, rows = 24 }: TerminalOptions): Promise<Terminal> {
   const dir = await mkdtemp(join(tmpdir(), 'poste-tmux-'));
-  const terminal = new Terminal(dir);
+  const terminal = new Terminal(dir, env);
   const size = ['-x', String(columns), '-y', String(rows)];
-  const settings = Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`]);
-  // The pane stays after its command has ended, so that its last screen and its exit code can be read.
+  // The pane stays after its command has ended, so that its last screen can be read.
   const keep = ['set-option', '-g', 'remain-on-exit', 'on'];
-  await terminal.tmux('start-server', ';', ...keep, ';', 'new-session', '-d', ...size, '-c', cwd, ...settings, command);
+  // tmux now and then misses the exit code of a pane: the shell writes it down. Its own trap keeps Ctrl-C from ending it first.
+  const script = `trap : INT; (\n${command}\n); echo $? > '${join(dir, 'exit-code')}'`;
+  await terminal.tmux('start-server', ';', ...keep, ';', 'new-session', '-d', ...size, '-c', cwd, script);
   return terminal;
 }
 
 export class Terminal implements AsyncDisposable {
   readonly #dir: string;
+  readonly #env: Readonly<Record<string, string | undefined>>;
 
-  constructor(dir: string) {
+  constructor(dir: string, env: TerminalOptions['env']) {
     this.#dir = dir;
+    this.#env = { PATH: process.env['PATH'], LANG: 'C.UTF-8', TERM: 'xterm-256color', ...env };
   }
 
   /** What the screen shows, a line a row, without colours. */
@@ -59,17 +62,12 @@ export class Terminal implements AsyncDisposable {
 
   /** Waits for the command to end, and returns its exit code. */
   async exitCode(): Promise<number> {
-    const status = await until('the command in the terminal to end', async () => {
-      const [dead, code] = (await this.tmux('display-message', '-p', '#{pane_dead} #{pane_dead_status}')).trim().split(' ');
-      return dead === '1' && code;
-    });
-    return Number(status);
+    return Number(await until('the command in the terminal to end', () => readFile(join(this.#dir, 'exit-code'), 'utf8')));
   }
 
-  /** One tmux command; returns what it prints. */
+  /** One tmux command; returns what it prints. The first one starts the server, and what runs in the terminal inherits its environment. */
   async tmux(...args: readonly string[]): Promise<string> {
-    const env = { PATH: process.env['PATH'], LANG: 'C.UTF-8', TERM: 'xterm-256color' };
-    const { stdout } = await run('tmux', ['-S', join(this.#dir, 'socket'), '-f', '/dev/null', ...args], { env });
+    const { stdout } = await run('tmux', ['-S', join(this.#dir, 'socket'), '-f', '/dev/null', ...args], { env: this.#env });
     return stdout;
   }
 

@@ -28,6 +28,17 @@ test.each<[string, ServeOptions]>([
   }
 });
 
+test('a body that ends with its connection and was reset is never taken for whole, even where no range could tell', async () => {
+  const answer = { ranges: 'ignore', contentLength: 'none', truncateAt: 300_000 } as const;
+  for (const http10 of [true, false]) {
+    await using origin = await startOrigin(() => serve(file, { ...answer, http10, endWith: 'rst' }));
+    await using rig = await makeRig({ url: origin.at('/file') });
+    expect(await rig.run()).toMatchObject({ kind: 'retry', error: { code: 'network' } });
+    origin.script = () => serve(file, { ...answer, http10, truncateAt: SIZE });
+    expect(await rig.run()).toMatchObject({ kind: 'complete', sha256: sha256(file), length: 'unverified' });
+  }
+});
+
 test('a server that cuts every 50 kB is outlived, although the overlap is longer', async () => {
   await using origin = await startOrigin(() => serve(file, { ...tagged, truncateAt: 50_000 }));
   await using rig = await makeRig({ url: origin.at('/file') });

@@ -6,30 +6,32 @@ const SIZE = 1_500_000;
 const CUT = 1_000_000;
 const file = content('one', SIZE);
 const newer = content('two', SIZE);
-const longer = content('three', SIZE + 1000);
+/** Differs only where no overlap looks: nothing but the validators can tell. */
+const early = Buffer.concat([newer.subarray(0, 100_000), file.subarray(100_000)]);
+const longer = Buffer.concat([file, newer.subarray(0, 1000)]);
 const OLD = new Date(Date.now() - 3_600_000);
 const LATER = new Date(Date.now() - 1_800_000);
 const digest = { algorithm: 'sha256', hex: sha256(file) } as const;
 
 test.each<[string, Buffer, ServeOptions, Buffer, ServeOptions]>([
-  ['its strong ETag', file, { etag: '"1"' }, newer, { etag: '"2"' }],
-  ['its strong ETag, behind a server that ignores ranges', file, { etag: '"1"', ranges: 'ignore' }, newer, { etag: '"2"', ranges: 'ignore' }],
-  ['its strong ETag, behind one that ignores If-Range', file, { etag: '"1"' }, newer, { etag: '"2"', extraHeaders: [], status: 206 }],
-  ['its date, which is all there is', file, { lastModified: OLD }, newer, { lastModified: LATER }],
+  ['its strong ETag', file, { etag: '"1"' }, early, { etag: '"2"' }],
+  ['its strong ETag, behind a server that ignores ranges', file, { etag: '"1"', ranges: 'ignore' }, early, { etag: '"2"', ranges: 'ignore' }],
+  ['its strong ETag, behind one that ignores If-Range', file, { etag: '"1"' }, early, { etag: '"2"', extraHeaders: [], status: 206 }],
+  ['its date, which is all there is', file, { lastModified: OLD }, early, { lastModified: LATER }],
   ['its size', file, { etag: '"1"' }, longer, { etag: '"1"' }],
   ['its bytes, under the same ETag', file, { etag: '"1"' }, newer, { etag: '"1"' }],
   ['its bytes, under the same date', file, { lastModified: OLD }, newer, { lastModified: OLD }],
-  ['anything, where nothing would tell', file, {}, newer, {}],
-  ['its bytes, under a weak ETag', file, { etag: 'W/"1"' }, newer, { etag: 'W/"1"' }],
-  ['its bytes, under two ETags at once', file, { etag: ['"1"', '"2"'] }, newer, { etag: ['"1"', '"2"'] }],
-  ['its bytes within the minute of its date', file, { lastModified: new Date() }, newer, { lastModified: new Date() }],
-  ['its ETag to none', file, { etag: '"1"' }, newer, {}],
+  ['anything, where nothing would tell', file, {}, early, {}],
+  ['its bytes, under a weak ETag', file, { etag: 'W/"1"' }, early, { etag: 'W/"1"' }],
+  ['its bytes, under two ETags at once', file, { etag: ['"1"', '"2"'] }, early, { etag: ['"1"', '"2"'] }],
+  ['its bytes within the minute of its date', file, { lastModified: new Date() }, early, { lastModified: new Date() }],
+  ['its ETag to none', file, { etag: '"1"' }, early, {}],
 ])('a file that changes %s is fetched anew, never mixed', async (_name, before, beforeOptions, after, afterOptions) => {
   await using origin = await startOrigin(inTurn(serve(before, { ...beforeOptions, truncateAt: CUT }), serve(after, afterOptions)));
   await using rig = await makeRig({ url: origin.at('/file') });
   const outcome = await rig.settle();
   expect(outcome).toMatchObject({ kind: 'complete', sha256: sha256(after) });
-  expect(rig.told.restarts).toEqual([{ reason: expect.any(String), bytesDropped: CUT }]);
+  expect(rig.told.restarts).toEqual([{ reason: expect.any(String) as unknown, bytesDropped: CUT }]);
 });
 
 test.each<[string, ServeOptions, 'etag' | 'last-modified' | 'digest']>([

@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import { connect, createServer } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
 import { content, redirect, routes, serve, sha256, startOrigin, status, type Origin } from '../support/origin.js';
 import { makeCertificates } from '../support/certificates.js';
 import { makeRig } from './rig.js';
@@ -141,4 +142,29 @@ test('a proxy that wants a password, that is dead, that refuses to connect: erro
   expect(await tunnel.run()).toMatchObject({ kind: 'retry', error: { code: 'proxy', exitCode: 6 } });
   await proxy.down();
   expect(await rig.run()).toMatchObject({ kind: 'retry', error: { code: 'proxy', exitCode: 6 } });
+});
+
+test('https goes through a proxy as through a tunnel, a body that ends with its connection too', async () => {
+  await using certificates = await makeCertificates();
+  const options = { etag: '"1"', lastModified: OLD };
+  await using origin = await startOrigin(({ n }) => serve(file, n === 1 ? { ...options, contentLength: 'none' } : options), { tls: certificates.good });
+  const heads: string[] = [];
+  const proxy = createServer((client) => {
+    client.once('data', (head) => {
+      heads.push(head.toString());
+      const upstream = connect(origin.port, '127.0.0.1', () => client.write('HTTP/1.1 200 OK\r\n\r\n'));
+      client.pipe(upstream).pipe(client);
+      for (const socket of [client, upstream]) socket.on('error', () => [client, upstream].forEach((end) => end.destroy()));
+    });
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void proxy.close());
+  await new Promise((resolve) => proxy.once('listening', resolve));
+  const address = proxy.address();
+  const https = `http://user:secret@127.0.0.1:${typeof address === 'object' ? (address?.port ?? 0) : 0}`;
+  await using rig = await makeRig({ url: origin.at('/file'), caFile: certificates.caFile }, { proxy: { https } });
+  const outcome = await rig.run();
+  expect(outcome).toMatchObject({ kind: 'complete', sha256: sha256(file), length: 'verified' });
+  expect(heads[0]).toContain(`CONNECT 127.0.0.1:${origin.port}`);
+  expect(heads[0]?.toLowerCase()).toContain('proxy-authorization: basic');
+  expect(origin.log.every(({ headers }) => !headers.has('proxy-authorization'))).toBe(true);
 });

@@ -1,0 +1,51 @@
+import { PosteError } from '../domain/errors.js';
+import { checkSize } from '../domain/size.js';
+import { removeParts } from '../store/part-file.js';
+import type { PartFile } from '../store/part.js';
+import type { AttemptJob, AttemptObserver, AttemptOutcome } from './attempt.js';
+import { digest } from './verify.js';
+
+/**
+ * Every byte is here: syncs them, reads them back and compares the digest, if one was given.
+ * @throws PosteError `checksum`, `wrong-size`, `too-large`, `io`; the signal's reason when it aborts.
+ */
+export async function complete(
+  part: PartFile,
+  { temp, task, spec }: AttemptJob,
+  observer: AttemptObserver,
+  name: string,
+  signal: AbortSignal,
+): Promise<AttemptOutcome> {
+  const size = part.received;
+  checkSize(spec, size);
+  await observer.verifying();
+  await part.sync();
+  await part.truncate(size);
+  const { sha256, asked } = await digest(part, size, spec.checksum?.algorithm ?? null, signal);
+  if (spec.checksum !== null && asked !== spec.checksum.hex.toLowerCase()) {
+    throw await rejected(part, observer, `the digest of what arrived is ${asked ?? sha256}, not ${spec.checksum.hex}`);
+  }
+  await removeParts(temp, task, [part.generation]);
+  const { provenance, total } = part.header;
+  return {
+    kind: 'complete',
+    partGeneration: part.generation,
+    size,
+    sha256,
+    length: total === null ? 'unverified' : 'verified',
+    name,
+    provenance,
+  };
+}
+
+/** What was joined on the strength of the digest alone gets another chance from zero; otherwise the file itself is another one. */
+async function rejected(part: PartFile, observer: AttemptObserver, message: string): Promise<PosteError> {
+  const isOurJoin = part.header.provenance.resumes.some(({ proof }) => proof === 'digest');
+  const dropped = part.received;
+  await part.clear();
+  if (isOurJoin) await observer.restarted('its pieces do not add up to the digest', dropped);
+  return new PosteError('checksum', `${message}; none of it will be delivered`, {
+    hint: 'check the digest and the address, then `poste retry`',
+    transient: isOurJoin,
+  });
+}

@@ -1,0 +1,133 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseContentRange } from '../../src/domain/content-range.js';
+import { proxyFor } from '../../src/domain/proxy.js';
+import { etaSeconds, sampled, startRate } from '../../src/domain/rate.js';
+import { parseRetryAfter, retryDelay } from '../../src/domain/retry.js';
+import { compareValidators, ifRangeOf, validatorsOf } from '../../src/domain/validators.js';
+
+describe('Content-Range', () => {
+  test.each([
+    ['bytes 0-9/10', { kind: 'range', start: 0, end: 10, total: 10 }],
+    ['bytes 5-9/*', { kind: 'range', start: 5, end: 10, total: null }],
+    ['BYTES 5-9/20', { kind: 'range', start: 5, end: 10, total: 20 }],
+    ['bytes */20', { kind: 'unsatisfied', total: 20 }],
+    ['bytes 9-5/20', null],
+    ['bytes 0-20/20', null],
+    ['bytes -5-9/20', null],
+    ['items 0-9/10', null],
+    ['bytes */*', null],
+    ['bytes 0-9007199254740993/*', null],
+    ['bytes 0-1/99999999999999999999', null],
+    ['bytes 0-9', null],
+    ['', null],
+  ])('%s', (text, expected) => expect(parseContentRange(text)).toEqual(expected));
+
+  test('any text is either refused or consistent', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.tuple(fc.nat(), fc.nat(), fc.nat()).map(([a, b, c]) => `bytes ${a}-${b}/${c}`)), (text) => {
+        const range = parseContentRange(text);
+        if (range?.kind !== 'range') return;
+        expect(range.end).toBeGreaterThan(range.start);
+        expect(range.total ?? range.end).toBeGreaterThanOrEqual(range.end);
+      }),
+    );
+  });
+});
+
+describe('validators', () => {
+  const OLD = 'Tue, 01 Jul 2025 10:00:00 GMT';
+  const NOW = 'Tue, 01 Jul 2025 10:01:00 GMT';
+  const SOON = 'Tue, 01 Jul 2025 10:00:59 GMT';
+  const of = (etag: string | null, lastModified: string | null = null, date: string | null = NOW) => validatorsOf({ etag, lastModified, date });
+
+  test.each([
+    ['equal strong tags', of('"a"'), of('"a"'), 'etag'],
+    ['other strong tags, whatever the date', of('"a"', OLD), of('"b"', OLD), 'different'],
+    ['equal weak tags', of('W/"a"'), of('W/"a"'), 'unknown'],
+    ['weak tags and equal old dates', of('W/"a"', OLD), of('W/"b"', OLD), 'last-modified'],
+    ['unquoted tags', of('a'), of('a'), 'unknown'],
+    ['equal dates, a minute old', of(null, OLD), of(null, OLD), 'last-modified'],
+    ['equal dates, 59 s old', of(null, OLD, SOON), of(null, OLD, SOON), 'unknown'],
+    ['equal dates, no Date', of(null, OLD, null), of(null, OLD, null), 'unknown'],
+    ['other dates', of(null, OLD), of(null, SOON), 'different'],
+    ['dates that are none', of(null, 'yesterday'), of(null, 'yesterday'), 'unknown'],
+    ['nothing', of(null), of(null), 'unknown'],
+  ])('%s', (_name, known, seen, expected) => expect(compareValidators(known, seen)).toBe(expected));
+
+  test('If-Range carries a strong tag, else an old date, unless there is a weak tag', () => {
+    expect(ifRangeOf(of('"a"', OLD), false)).toBe('"a"');
+    expect(ifRangeOf(of(null, OLD), false)).toBe(OLD);
+    expect(ifRangeOf(of('W/"a"', OLD), true)).toBe(null);
+    expect(ifRangeOf(of(null, OLD, SOON), false)).toBe(null);
+  });
+});
+
+describe('retry', () => {
+  test('doubles from 1 s to 10 min, with full jitter', () => {
+    const most = (fruitless: number): number => retryDelay({ fruitless, retryAfterMs: null, random: 0.999999999 });
+    expect([0, 1, 2, 3, 4].map(most)).toEqual([1000, 1000, 2000, 4000, 8000]);
+    expect(most(1e9)).toBe(600_000);
+    expect(retryDelay({ fruitless: 5, retryAfterMs: null, random: 0 })).toBe(0);
+  });
+
+  test('never earlier than the server asked for, never later than 6 h and a little', () => {
+    fc.assert(
+      fc.property(fc.nat(40), fc.nat(1e9), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (fruitless, retryAfterMs, random) => {
+        const delay = retryDelay({ fruitless, retryAfterMs, random });
+        expect(delay).toBeGreaterThanOrEqual(Math.min(retryAfterMs, 6 * 3_600_000));
+        expect(delay).toBeLessThanOrEqual(6 * 3_600_000 + 5_000);
+      }),
+    );
+  });
+
+  const now = Date.parse('Tue, 01 Jul 2025 10:00:00 GMT');
+  test.each([
+    ['0', 0],
+    ['120', 120_000],
+    ['999999999999999999999', 6 * 3_600_000],
+    ['Tue, 01 Jul 2025 10:01:00 GMT', 60_000],
+    ['Tue, 01 Jul 2025 09:00:00 GMT', null],
+    ['Tue, 01 Jul 2199 09:00:00 GMT', 6 * 3_600_000],
+    ['-1', null],
+    ['1.5', null],
+    ['soon', null],
+    ['', null],
+    [null, null],
+  ])('Retry-After: %s', (text, expected) => expect(parseRetryAfter(text, now)).toBe(expected));
+});
+
+test('a steady transfer shows its rate and how long it will take; a pause fades, it does not jump', () => {
+  let rate = startRate(0, 0);
+  expect(etaSeconds(rate, 1000)).toBe(null);
+  for (let at = 100; at <= 20_000; at += 100) rate = sampled(rate, at, at * 10);
+  expect(rate.bytesPerSecond).toBeCloseTo(10_000);
+  expect(etaSeconds(rate, 300_000)).toBe(10);
+  expect(etaSeconds(rate, null)).toBe(null);
+  const paused = sampled(rate, 20_500, 200_000);
+  expect(paused.bytesPerSecond).toBeGreaterThan(8_000);
+  expect(paused.bytesPerSecond).toBeLessThan(10_000);
+  expect(sampled(rate, 10, 5).bytesPerSecond).toBe(null);
+});
+
+describe('proxy', () => {
+  const proxy = { http: 'http://h:1', https: 'http://s:2' };
+  test.each([
+    ['http://example.org/', '', 'http://h:1'],
+    ['https://example.org/', '', 'http://s:2'],
+    ['https://example.org/', '*', null],
+    ['https://example.org/', 'example.org', null],
+    ['https://a.example.org/', 'example.org', null],
+    ['https://a.example.org/', '.example.org', null],
+    ['https://badexample.org/', 'example.org', 'http://s:2'],
+    ['https://example.org/', 'other.org, example.org', null],
+    ['https://example.org/', 'example.org:443', null],
+    ['https://example.org:8443/', 'example.org:443', 'http://s:2'],
+    ['http://[::1]:8080/', '::1', null],
+    ['http://[::1]:8080/', '[::1]:8080', null],
+    ['http://[::1]:8080/', '[::1]:81', 'http://h:1'],
+    ['http://127.0.0.1/', '127.0.0.1', null],
+  ])('%s with NO_PROXY=%s', (url, no, expected) => expect(proxyFor(new URL(url), { ...proxy, no })).toBe(expected));
+
+  test('none is none', () => expect(proxyFor(new URL('http://example.org/'), undefined)).toBe(null));
+});
