@@ -76,7 +76,6 @@ export type EventBody =
       readonly retryAt: number | null;
     };
 
-type EventType = EventBody['type'];
 
 /** One line of the journal. `time` is epoch milliseconds here and ISO 8601 on disk. */
 export type SessionEvent = EventBody & {
