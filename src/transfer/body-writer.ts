@@ -1,17 +1,21 @@
 import type { PartFile } from '../store/part.js';
 
-/** Bytes of one write and its record: what a killed process has to fetch again beside what was not written yet. */
-const WRITE_BYTES = 256 * 1024;
+/** One write and its record. */
+const MOST_BYTES = 256 * 1024;
+/** While a write is under way, the next one waits until it is worth the trouble. */
+const WORTHWHILE_BYTES = 128 * 1024;
+const MOST_WRITES = 3;
 
 /** Takes chunks as they arrive and writes them, several at a time, without copying them together. */
 export class BodyWriter {
   readonly #part: PartFile;
   readonly #onWritten: (outstanding: number) => void;
   readonly #onError: (error: Error) => void;
+  readonly #writes = new Set<Promise<void>>();
   #position: number;
   #chunks: Buffer[] = [];
+  #queued = 0;
   #outstanding = 0;
-  #writing: Promise<void> | null = null;
   #failure: Error | null = null;
 
   constructor(part: PartFile, position: number, onWritten: (outstanding: number) => void, onError: (error: Error) => void) {
@@ -21,7 +25,7 @@ export class BodyWriter {
     this.#onError = onError;
   }
 
-  /** Bytes taken and not yet both written and recorded. */
+  /** Bytes taken and not yet both written and recorded: what a killed process has to fetch again. */
   get outstanding(): number {
     return this.#outstanding;
   }
@@ -29,39 +33,50 @@ export class BodyWriter {
   push(chunk: Buffer): void {
     if (this.#failure !== null || chunk.length === 0) return;
     this.#chunks.push(chunk);
+    this.#queued += chunk.length;
     this.#outstanding += chunk.length;
-    this.#writing ??= this.#writeAll();
+    this.#start();
   }
 
   /** Resolves when everything taken is on disk. Rejects with what went wrong in writing. */
   async drain(): Promise<void> {
-    await this.#writing;
+    while (this.#writes.size > 0) await Promise.all(this.#writes);
     if (this.#failure !== null) throw this.#failure;
   }
 
-  /** Never rejects: a failure is kept for {@link drain} and told at once. */
-  async #writeAll(): Promise<void> {
-    try {
-      while (this.#chunks.length > 0) {
-        const batch = this.#nextBatch();
-        const bytes = batch.reduce((sum, chunk) => sum + chunk.length, 0);
-        await this.#part.write(batch, this.#position);
-        this.#position += bytes;
-        this.#outstanding -= bytes;
-        this.#onWritten(this.#outstanding);
-      }
-    } catch (error) {
-      this.#failure = error instanceof Error ? error : new Error(String(error));
-      this.#chunks = [];
-      this.#onError(this.#failure);
-    } finally {
-      this.#writing = null;
+  #start(): void {
+    while (this.#queued > 0 && (this.#writes.size === 0 || (this.#writes.size < MOST_WRITES && this.#queued >= WORTHWHILE_BYTES))) {
+      const write = this.#write(this.#nextBatch());
+      this.#writes.add(write);
+      void write.then(() => {
+        this.#writes.delete(write);
+        this.#start();
+      });
     }
   }
 
-  #nextBatch(): Buffer[] {
+  /** Never rejects: a failure is kept for {@link drain} and told at once. */
+  async #write(batch: readonly Buffer[]): Promise<void> {
+    const bytes = batch.reduce((sum, chunk) => sum + chunk.length, 0);
+    const position = this.#position;
+    this.#position += bytes;
+    this.#queued -= bytes;
+    try {
+      await this.#part.write(batch, position);
+      this.#outstanding -= bytes;
+      this.#onWritten(this.#outstanding);
+    } catch (error) {
+      if (this.#failure !== null) return;
+      this.#failure = error instanceof Error ? error : new Error(String(error));
+      this.#chunks = [];
+      this.#queued = 0;
+      this.#onError(this.#failure);
+    }
+  }
+
+  #nextBatch(): readonly Buffer[] {
     let bytes = 0;
-    const count = this.#chunks.findIndex((chunk) => (bytes += chunk.length) > WRITE_BYTES);
+    const count = this.#chunks.findIndex((chunk) => (bytes += chunk.length) > MOST_BYTES);
     return this.#chunks.splice(0, count === -1 ? this.#chunks.length : Math.max(1, count));
   }
 }
