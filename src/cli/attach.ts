@@ -7,7 +7,7 @@ import { sessionJson } from '../session/status.js';
 import { barView } from './bar-view.js';
 import { endedCode, observe, timedOut } from './observe.js';
 import type { Output } from './output.js';
-import { lineView, type ProgressView } from './progress-view.js';
+import { lineView, SILENT_VIEW, type ProgressView } from './progress-view.js';
 
 export interface AttachChoices {
   readonly since: Following['since'];
@@ -20,9 +20,7 @@ export interface AttachChoices {
 export async function attach(asking: Asking, choices: AttachChoices, output: Output): Promise<number> {
   // Until there is an outcome, a reader that goes away leaves the session unfinished.
   process.exitCode = EXIT_CODE.unfinished;
-  const view = output.json ? jsonView(output) : textView(process.stdout, (line) => {
-    output.result(line);
-  });
+  const view = output.json ? jsonView(output) : output.quiet ? SILENT_VIEW : textView(process.stdout, (line) => output.result(line));
   const observed = await observe({ asking, since: choices.since, revive: choices.revive }, choices.timeoutMs, view);
   if (choices.ack && !observed.session.forgotten) await ask({ ...asking, needsWorker: false }, { kind: 'acknowledge', upTo: observed.lastSeq });
   if (observed.ended === 'timeout') throw timedOut(asking.id);

@@ -11,6 +11,7 @@ import { eventLine, snapshotLine, type ProgressView } from './progress-view.js';
 const BAR_WIDTH = 20;
 const NAME_WIDTH = 24;
 const REPAINTS_PER_SECOND = 5;
+const ERASE_TO_END_OF_LINE = '\x1b[K';
 
 interface Row {
   readonly text: string;
@@ -37,6 +38,10 @@ export function barView(stream: NodeJS.WriteStream): ProgressView {
   let session: Session | null = null;
   let progress: Progress | null = null;
 
+  // A line above the bars is written over one of them: what it does not cover must go.
+  const log = (line: string): void => {
+    multibar.log(`${fit(line, stream.columns)}${ERASE_TO_END_OF_LINE}\n`);
+  };
   const paint = (): void => {
     if (session === null) return;
     const rows = rowsFor(session, progress, Math.max(1, stream.rows - 2), stream.columns);
@@ -56,11 +61,11 @@ export function barView(stream: NodeJS.WriteStream): ProgressView {
       if (observation.kind === 'snapshot') {
         session = observation.view.session;
         progress = observation.view.progress;
-        multibar.log(`${snapshotLine(session, observation.view.state)}\n`);
+        log(snapshotLine(session, observation.view.state));
       } else if (observation.kind === 'event') {
         session = observation.session;
         const line = eventLine(observation);
-        if (line !== null) multibar.log(`${fit(line, stream.columns)}\n`);
+        if (line !== null) log(line);
       } else if (observation.kind === 'progress') {
         session = observation.session;
         progress = observation.progress;
@@ -86,7 +91,7 @@ function rowsFor(session: Session, progress: Progress | null, height: number, co
 }
 
 function taskRow(task: Task, progress: Progress | null): string {
-  const name = pad(printable(task.spec.name, NAME_WIDTH), NAME_WIDTH);
+  const name = `${String(task.number).padStart(2)} ${pad(printable(task.spec.name, NAME_WIDTH), NAME_WIDTH)}`;
   const live = progress?.tasks[String(task.number)];
   if (live === undefined) {
     const [reason] = waitingReasons(task);

@@ -28,7 +28,7 @@ function asUsage(error: unknown): unknown {
   const line = message
     .split('\n')
     .map((part) => part.trim())
-    .filter((part) => part !== '')
+    .filter((part) => part !== '' && part !== 'The following error occurred:' && !part.startsWith('Parsing --'))
     .join(' ');
   return new PosteError('usage', printable(line), { hint: 'see --help' });
 }

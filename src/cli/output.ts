@@ -1,5 +1,5 @@
 import { printable } from '../domain/printable.js';
-import { errorInfo, type ErrorInfo } from '../domain/errors.js';
+import { errorInfo, EXIT_CODE, type ErrorInfo } from '../domain/errors.js';
 
 /** How one command speaks: results to stdout, everything else to stderr. */
 export interface Output {
@@ -13,6 +13,8 @@ export interface Output {
   note(line: string): void;
   /** Something that people must see even with `--quiet`. */
   warn(line: string): void;
+  /** One of several errors, for people; with `--json` it is in the object. */
+  error(error: ErrorInfo): void;
 }
 
 export function makeOutput({ json, quiet }: { json: boolean; quiet: boolean }): Output {
@@ -31,6 +33,9 @@ export function makeOutput({ json, quiet }: { json: boolean; quiet: boolean }): 
     warn: (line) => {
       if (!json) process.stderr.write(`${printable(`poste: ${line}`)}\n`);
     },
+    error: (error) => {
+      if (!json) process.stderr.write(`${errorLine(error)}\n`);
+    },
   };
 }
 
@@ -44,17 +49,20 @@ export function reportError(thrown: unknown, json: boolean): number {
 }
 
 /** Whatever a message quotes (a name, a server's words) is inert on a terminal. */
-export function errorLine({ message, hint }: ErrorInfo): string {
+function errorLine({ message, hint }: ErrorInfo): string {
   return printable(`poste: ${message}${hint === undefined ? '' : `; ${hint}`}`);
 }
 
 /**
- * A reader that goes away (`| head -1`) ends the command, quietly, with `exitCode`.
- * oclif swallows EPIPE, so that a command that only listens would run on for nobody.
+ * A reader that goes away (`| head -1`) ends the command, quietly, with `exitCode`: oclif swallows EPIPE, so that a command
+ * that only listens would run on for nobody. Output that cannot be written (`> /dev/full`) ends it too, with a word.
  */
 export function endWhenNobodyReads(exitCode: () => number): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(exitCode());
-    throw error;
-  });
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(exitCode());
+      if (stream === process.stdout) process.stderr.write(`poste: the output could not be written (${error.code ?? error.message}); what was done stands\n`);
+      process.exit(EXIT_CODE.io);
+    });
+  }
 }

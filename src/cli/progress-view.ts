@@ -11,6 +11,9 @@ export interface ProgressView {
   end(): void;
 }
 
+/** `--quiet`, and where one JSON object is all that is to be printed. */
+export const SILENT_VIEW: ProgressView = { show: () => undefined, end: () => undefined };
+
 const LINE_EVERY_MS = 5000;
 
 /** Plain lines: each event, and every few seconds one line on how far it is. */

@@ -20,7 +20,7 @@ export async function startedJson(started: Started): Promise<object> {
 const SHOWN = 10;
 
 /** The session, the tasks and what to type next. */
-export function startedText({ granted, view }: Started): string[] {
+export function startedText({ granted, view }: Started, { quiet }: { quiet: boolean }): string[] {
   const { id } = view.session;
   const numbers = [...new Set(granted.tasks)];
   const lines = numbers.slice(0, SHOWN).map((number) => {
@@ -30,9 +30,10 @@ export function startedText({ granted, view }: Started): string[] {
   });
   if (numbers.length > SHOWN) lines.push(`  … and ${numbers.length - SHOWN} more`);
   const flag = id === 'default' ? '' : ` --id ${id}`;
+  const what = [`session ${id}: ${numbers.length} task${numbers.length === 1 ? '' : 's'} in the background`, ...lines];
+  if (quiet) return what;
   return [
-    `session ${id}: ${numbers.length} task${numbers.length === 1 ? '' : 's'} in the background`,
-    ...lines,
+    ...what,
     `watch it:    poste attach${flag}`,
     `how far:     poste status${id === 'default' ? '' : flag}`,
     `take it:     poste claim${flag} --wait`,

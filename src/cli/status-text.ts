@@ -26,9 +26,16 @@ function sessionLines(session: SessionJson, detailed: boolean): string[] {
       lines.push(`     ${line.met ? 'met    ' : 'NOT met'}  ${printable(facts)}`);
     }
   }
+  if (isSilent(session)) lines.push('  the worker says nothing of its transfers: it is stopped or stuck');
   const next = nextStep(session);
   if (next !== null) lines.push(`  ${next}`);
   return lines;
+}
+
+/** A worker tells twice a second how its transfers stand; what it said is void after 5 s. */
+function isSilent({ worker, tasks }: SessionJson): boolean {
+  const isYoung = worker === null || Date.now() - Date.parse(worker.startedAt) < 5000;
+  return !isYoung && tasks.some(({ state, connections }) => state === 'running' && connections === 0);
 }
 
 function taskLines(task: TaskJson, detailed: boolean): string[] {

@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core';
-import { printClaimed } from '../cli/claimed.js';
+import { printPath, reportClaimed } from '../cli/claimed.js';
 import { PosteCommand, taskNames } from '../cli/command.js';
 import { parseDuration } from '../domain/quantities.js';
 import { claim } from '../session/claim.js';
@@ -31,7 +31,8 @@ export default class Claim extends PosteCommand {
 
   override async run(): Promise<void> {
     const { flags, argv } = await this.setUp(Claim);
-    const outcome = await claim(this.asking(false), {
+    const end = flags.null ? '\0' : '\n';
+    const request = {
       names: taskNames(argv),
       to: flags.to ?? null,
       cwd: process.cwd(),
@@ -39,7 +40,8 @@ export default class Claim extends PosteCommand {
       wait: flags.wait,
       timeoutMs: flags.timeout ?? null,
       since: performance.timeOrigin,
-    });
-    process.exitCode = printClaimed(this.sessionId, outcome, this.output, flags.null ? '\0' : '\n');
+    };
+    const outcome = await claim(this.asking(false), request, (file) => printPath(file, this.output, end));
+    process.exitCode = reportClaimed(this.sessionId, outcome, this.output);
   }
 }

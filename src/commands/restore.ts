@@ -1,5 +1,4 @@
 import { PosteCommand } from '../cli/command.js';
-import { errorLine } from '../cli/output.js';
 import { restore } from '../session/restore.js';
 
 export default class Restore extends PosteCommand {
@@ -12,7 +11,7 @@ export default class Restore extends PosteCommand {
     if (this.output.json) this.output.object({ schema: 1, restored, failed });
     else {
       for (const id of restored) this.output.result(id);
-      for (const { error } of failed) this.output.warn(errorLine(error));
+      for (const { error } of failed) this.output.error(error);
       if (restored.length + failed.length === 0) this.output.note('no session is interrupted');
     }
     process.exitCode = failed[0]?.error.exitCode ?? 0;

@@ -11,6 +11,6 @@ export default class Retry extends PosteCommand {
 
   override async run(): Promise<void> {
     const { argv } = await this.setUp(Retry);
-    printControlled('to be tried again', await control(this.asking(true), { kind: 'retry', names: taskNames(argv) }), this.output);
+    printControlled('tried again', await control(this.asking(true), { kind: 'retry', names: taskNames(argv) }), this.output);
   }
 }

@@ -21,7 +21,7 @@ export default class Start extends PosteCommand {
   static override args = { url: Args.string({ description: 'what to download: http or https', ignoreStdin: true }) };
   static override flags = {
     ...startFlags,
-    wait: Flags.boolean({ summary: 'stay until it has settled and exit with the outcome; with --to, claim there too' }),
+    wait: Flags.boolean({ summary: 'stay until they have settled and exit with the outcome; with --to, claim there too' }),
     timeout: Flags.custom<number>({ helpValue: 'DURATION', parse: (text) => Promise.resolve(parseDuration(text)) })({
       summary: 'with --wait: exit 124 after so long; the worker goes on',
       dependsOn: ['wait'],
@@ -38,7 +38,7 @@ export default class Start extends PosteCommand {
     } else if (this.output.json) {
       this.output.object(await startedJson(started));
     } else {
-      for (const line of startedText(started)) this.output.result(line);
+      for (const line of startedText(started, this.output)) this.output.result(line);
     }
   }
 }

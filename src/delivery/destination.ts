@@ -19,19 +19,22 @@ export interface WantedDestination {
   readonly name: string;
   /** What `start --to` recorded: absolute, with `/` at the end when it is a folder to be. */
   readonly taskTo: string | null;
+  /** Make the folder when it is missing; without it, only say where the file would be. */
+  readonly make: boolean;
 }
 
 /**
  * Where a task's file goes, as an absolute path: `to`, else the task's own `--to`, else `cwd`. What is a folder, or ends in `/`, means
- * into it; the folder is made when it is missing.
+ * into it.
  * @throws PosteError `destination-unwritable` when it cannot be made
  */
-export async function resolveDestination({ to, cwd, name, taskTo }: WantedDestination): Promise<string> {
+export async function resolveDestination({ to, cwd, name, taskTo, make }: WantedDestination): Promise<string> {
   const wanted = to ?? taskTo ?? './';
   const path = resolve(cwd, wanted);
   try {
-    if (wanted.endsWith('/')) await makeFolder(path);
-    else if (!(await isFolder(path))) return path;
+    if (wanted.endsWith('/')) {
+      if (make) await makeFolder(path);
+    } else if (!(await isFolder(path))) return path;
     return join(path, name);
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw destinationError(error, path);

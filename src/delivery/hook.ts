@@ -1,16 +1,20 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { stat } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeHookExit, type HookExit } from '../domain/delivery.js';
 import { printable } from '../domain/printable.js';
+import { removeIfThere } from '../store/files.js';
 
 /** Bytes of a hook's output that are kept, the last ones. */
 const OUTPUT_LIMIT = 64 * 1024;
+/** Bytes of output on disk at which all but the end is dropped, and milliseconds between two looks at it. */
+const OUTPUT_ON_DISK = 8 * 1024 * 1024;
+const OUTPUT_LOOK = 200;
 /** Milliseconds between SIGTERM and SIGKILL. */
 const KILL_GRACE = 2000;
-/** Milliseconds that output is read on after the shell's end, when something it left behind holds it open. */
-const OUTPUT_GRACE = 1000;
 /** Milliseconds; setTimeout fires at once beyond it. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -18,6 +22,8 @@ export interface HookRequest {
   readonly command: string;
   /** Absolute. */
   readonly cwd: string;
+  /** Absolute: where its input and its output are, as files without a name. */
+  readonly folder: string;
   /** The whole environment. */
   readonly env: Readonly<Record<string, string>>;
   readonly stdin: string;
@@ -38,43 +44,89 @@ export interface HookResult {
 
 /** Runs a hook once, in a process group of its own. Never throws: that it could not run is a result too. */
 export async function runHook(request: HookRequest): Promise<HookResult> {
-  const output = new Tail(OUTPUT_LIMIT);
-  const exit: HookExit = request.signal.aborted
-    ? { kind: 'not-started', reason: 'the worker is ending' }
-    : await runShell(request, output);
-  const tail = output.text().split(/\r?\n/).map((line) => printable(line)).join('\n');
+  const { exit, printed } = await run(request).catch((error: unknown) => notStarted(error instanceof Error ? error.message : 'no reason'));
+  const tail = printed.split(/\r?\n/).map((line) => printable(line)).join('\n');
   return { ok: exit.kind === 'exited' && exit.code === 0, exit, tail, message: describeHookExit(exit, tail) };
 }
 
-async function runShell({ command, cwd, env, stdin, timeoutMs, signal }: HookRequest, output: Tail): Promise<HookExit> {
-  // A missing folder would be reported as a missing shell.
-  const folder = await stat(cwd).catch(() => null);
-  if (folder?.isDirectory() !== true) return { kind: 'not-started', reason: `the folder ${printable(cwd)} is not there any more` };
-  const shell = spawn('/bin/sh', ['-c', command], { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-  for (const stream of [shell.stdout, shell.stderr]) {
-    stream.on('data', (chunk: Buffer) => {
-      output.append(chunk);
-    });
-    stream.on('error', () => undefined);
-  }
-  const closed = once(shell, 'close').catch(() => undefined);
-  // A hook need not read what it is told.
-  shell.stdin.on('error', () => undefined);
-  shell.stdin.end(stdin);
+interface Run {
+  readonly exit: HookExit;
+  readonly printed: string;
+}
 
-  const ended = endOf(shell);
-  const limit = new AbortController();
-  const tooLate = delay(Math.min(timeoutMs, LONGEST_TIMER), 'stop' as const, { signal: AbortSignal.any([signal, limit.signal]) });
-  let exit = await Promise.race([ended, tooLate.catch(() => 'stop' as const)]);
-  limit.abort();
-  if (exit === 'stop') {
+function notStarted(reason: string): Run {
+  return { exit: { kind: 'not-started', reason }, printed: '' };
+}
+
+/**
+ * Input and output are files: the sockets that Node makes for pipes cannot be opened by name, as `jq . /dev/stdin` and
+ * `echo >/dev/stderr` do. And a file has no end to wait for, which something left in the background could hold up.
+ */
+async function run(request: HookRequest): Promise<Run> {
+  const { cwd, folder, signal } = request;
+  if (signal.aborted) return notStarted('the worker is ending');
+  // A missing folder would be reported as a missing shell.
+  const workFolder = await stat(cwd).catch(() => null);
+  if (workFolder?.isDirectory() !== true) return notStarted(`the folder ${printable(cwd)} is not there any more`);
+  const output = await namelessFile(folder, constants.O_RDWR | constants.O_APPEND, '');
+  try {
+    const over = new AbortController();
+    const exit = runShell(request, output.fd).finally(() => {
+      over.abort();
+    });
+    // Not to be able to read what it printed says nothing of how it ended.
+    const [ended, printed] = await Promise.all([exit, lastOutput(output, over.signal).catch(() => '')]);
+    return { exit: ended, printed };
+  } finally {
+    await output.close();
+  }
+}
+
+async function runShell({ command, cwd, env, folder, stdin, timeoutMs, signal }: HookRequest, output: number): Promise<HookExit> {
+  const input = await namelessFile(folder, constants.O_RDONLY, stdin);
+  try {
+    const shell = spawn('/bin/sh', ['-c', command], { cwd, env, detached: true, stdio: [input.fd, output, output] });
+    const ended = endOf(shell);
+    const limit = new AbortController();
+    const tooLate = delay(Math.min(timeoutMs, LONGEST_TIMER), 'stop' as const, { signal: AbortSignal.any([signal, limit.signal]) });
+    const exit = await Promise.race([ended, tooLate.catch(() => 'stop' as const)]);
+    limit.abort();
+    if (exit !== 'stop') return exit;
     await killGroup(shell.pid);
     const how = await ended;
-    exit = signal.aborted ? how : { kind: 'timeout', afterMs: timeoutMs };
+    return signal.aborted ? how : { kind: 'timeout', afterMs: timeoutMs };
+  } finally {
+    await input.close();
   }
-  await Promise.race([closed, delay(OUTPUT_GRACE, undefined, { ref: false })]);
-  for (const stream of [shell.stdin, shell.stdout, shell.stderr]) stream.destroy();
-  return exit;
+}
+
+/** A file that only its descriptors lead to, made with `content` (0600) and opened with `flags`. */
+async function namelessFile(folder: string, flags: number, content: string): Promise<FileHandle> {
+  const path = join(folder, `.hook-${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    await writeFile(path, content, { flag: 'wx', mode: 0o600 });
+    return await open(path, flags);
+  } finally {
+    await removeIfThere(path);
+  }
+}
+
+/** The last of what has come into `file` by the time that the run is `over`. Keeps it short on disk meanwhile. */
+async function lastOutput(file: FileHandle, over: AbortSignal): Promise<string> {
+  let dropped: Buffer = Buffer.alloc(0);
+  while (await delay(OUTPUT_LOOK, true, { signal: over }).catch(() => false)) {
+    const { size } = await file.stat();
+    if (size <= OUTPUT_ON_DISK) continue;
+    dropped = await lastBytes(file);
+    await file.truncate(0);
+  }
+  return Buffer.concat([dropped, await lastBytes(file)]).subarray(-OUTPUT_LIMIT).toString('utf8');
+}
+
+async function lastBytes(file: FileHandle): Promise<Buffer> {
+  const { size } = await file.stat();
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.min(size, OUTPUT_LIMIT)), { position: Math.max(0, size - OUTPUT_LIMIT) });
+  return buffer.subarray(0, bytesRead);
 }
 
 function endOf(shell: ChildProcess): Promise<HookExit> {
@@ -105,23 +157,5 @@ function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
     return process.kill(-group, signal);
   } catch {
     return false;
-  }
-}
-
-/** Keeps the last bytes of a stream in bounded memory. */
-class Tail {
-  readonly #limit: number;
-  #bytes: Buffer = Buffer.alloc(0);
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  append(chunk: Buffer): void {
-    this.#bytes = Buffer.concat([this.#bytes, chunk]).subarray(-this.#limit);
-  }
-
-  text(): string {
-    return this.#bytes.toString('utf8');
   }
 }

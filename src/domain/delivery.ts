@@ -34,9 +34,9 @@ export interface HookFacts {
   readonly errorCode: string | null;
 }
 
-const PASSED_ON = /^(?:PATH|HOME|LANG|LC_[A-Z]+|TMPDIR|USER|SHELL)$/;
+const PASSED_ON = /^(?:PATH|HOME|LANG|LC_[A-Z]+|TMPDIR|USER|SHELL|POSTE_HOME)$/;
 
-/** The whole environment of a hook: the facts (empty where there is none) and, of the worker's own environment, what a shell needs. */
+/** The whole environment of a hook: the facts (empty where there is none) and, of the worker's own environment, what a shell and `poste` need. */
 export function hookEnvironment(base: Readonly<Record<string, string | undefined>>, facts: HookFacts): Record<string, string> {
   const environment: Record<string, string> = {};
   for (const [name, value] of Object.entries(base)) {

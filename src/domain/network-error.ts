@@ -27,6 +27,9 @@ export function networkError(fault: NetworkFault): PosteError {
   if (viaProxy && (code === 'UND_ERR_ABORTED' || /^Proxy response/.test(fault.message))) {
     return new PosteError('proxy', `the proxy did not connect to ${host}: ${detail}`, { transient: true });
   }
+  if (viaProxy && DNS.has(code)) {
+    return new PosteError('proxy', `the name of the proxy, or of ${host} behind it, could not be resolved (${code})`, { transient: true });
+  }
   if (DNS.has(code)) return new PosteError('dns', `the name of ${host} could not be resolved (${code})`, { transient: true });
   if (code === 'UND_ERR_PRX_TLS' || TLS.test(code)) {
     return new PosteError('tls', `the TLS connection to ${host} was refused: ${detail}`, {

@@ -22,7 +22,7 @@ export function refusal(status: number, host: string, words: string): PosteError
   if (status === 404 || status === 410) return new PosteError('not-found', said, { hint: 'check the address' });
   if (status === 407) return new PosteError('auth', `the proxy wants to know who asks (407)`, { hint: 'give the proxy with its user and password' });
   if (status === 401 || status === 403) {
-    return new PosteError('auth', said, { hint: 'give credentials with --bearer-env, --netrc or --header-file' });
+    return new PosteError('auth', said, { hint: 'give credentials with --bearer-env NAME or --header-file FILE' });
   }
   if (status === 429 || status >= 500) return new PosteError('overloaded', said, { transient: true });
   return new PosteError('http-status', said, { transient: isTransientStatus(status) });

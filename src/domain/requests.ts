@@ -2,7 +2,7 @@ import { errorInfo, PosteError, type ErrorInfo } from './errors.js';
 import { DEFAULT_SETTINGS, type EventBody, type SessionSettings } from './events.js';
 import { printable } from './printable.js';
 import { selectTasks } from './select.js';
-import type { Session } from './session.js';
+import { hookPending, isParked, type Session } from './session.js';
 import { isSettled, type Task, type TaskSecrets, type TaskSpec, type TaskState } from './task.js';
 
 export interface NewTask {
@@ -36,7 +36,7 @@ export type Request =
       /** A new link for the same bytes: joined to what is secret of the task already. */
       readonly url: { readonly redacted: string; readonly hash: string; readonly secret: string | null } | null;
     }
-  | { readonly kind: 'claimed'; readonly task: number; readonly path: string }
+  | { readonly kind: 'claimed'; readonly claims: readonly { readonly task: number; readonly path: string }[] }
   | { readonly kind: 'acknowledge'; readonly upTo: number }
   | { readonly kind: 'forget'; readonly mode: 'settled' | 'when-done' | 'cancel'; readonly purge: boolean };
 
@@ -74,7 +74,10 @@ function decideOrThrow(id: string, session: Session | null, requestId: string, r
         (task) => task.state.kind !== 'paused' && [{ type: 'task.paused', task: task.number }],
       );
     case 'resume':
-      return each(unsettled(session, request.names), (task) => [{ type: 'task.resumed', task: task.number, now: request.now }]);
+      return each(
+        unsettled(session, request.names),
+        (task) => (task.state.kind === 'paused' || request.now) && [{ type: 'task.resumed', task: task.number, now: request.now }],
+      );
     case 'cancel':
       return cancel(session, request.names, request.purge);
     case 'retry':
@@ -82,7 +85,7 @@ function decideOrThrow(id: string, session: Session | null, requestId: string, r
     case 'set':
       return change(session, request);
     case 'claimed':
-      return claimed(session, request.task, request.path);
+      return claimed(session, request.claims);
     case 'acknowledge':
       return { ...NOTHING, events: request.upTo > session.ackedSeq ? [{ type: 'session.acknowledged', upTo: request.upTo }] : [] };
     case 'forget':
@@ -109,12 +112,15 @@ function add(id: string, session: Session | null, requestId: string, request: Re
   const known = session === null ? [] : [...session.tasks.values()];
   const byIdentity = new Map(known.map((task) => [identityOf(task.spec), task]));
   const byRequest = new Map(known.map((task) => [task.request, task]));
-  const destinations = new Map(known.filter((task) => task.state.kind !== 'claimed').flatMap((task) => destinationOf(task.spec, task.number)));
+  // One that was delivered or ended without a file leaves its destination free; tried again, its claim sees that the place is taken.
+  const taking = known.filter((task) => task.state.kind !== 'claimed' && !canRetry(task));
+  const destinations = new Map(taking.flatMap(({ spec, number }) => destinationOf(spec, number)));
   const numbers: number[] = [];
   const existing: number[] = [];
   const secrets = new Map<number, TaskSecrets>();
   const addedHere = new Map<string, number>();
-  let next = Math.max(0, ...known.map((task) => task.number)) + 1;
+  const retried = new Set<number>();
+  let next = known.reduce((highest, { number }) => Math.max(highest, number), 0) + 1;
   request.tasks.forEach((asked, index) => {
     const request = `${requestId}#${index}`;
     const identity = identityOf(asked.spec);
@@ -123,12 +129,14 @@ function add(id: string, session: Session | null, requestId: string, request: Re
     if (earlier !== undefined) {
       numbers.push(earlier);
       existing.push(earlier);
-      if (same !== undefined && canRetry(same)) {
-        events.push({ type: 'task.retried', task: earlier });
-        secrets.set(earlier, asked.secrets);
-      } else if (same !== undefined && !isSettled(same)) {
-        secrets.set(earlier, asked.secrets);
-      }
+      if (same === undefined) return;
+      const changed = askedAnew(same, asked.spec);
+      if (Object.keys(changed).length > 0) events.push({ type: 'task.changed', task: earlier, spec: changed });
+      if (isSettled(same) && !canRetry(same)) return;
+      // Given again, it goes on: it ended without a file, or waits for just what was given now.
+      if ((canRetry(same) || (isParked(same) && same.state.kind !== 'paused')) && !retried.has(earlier)) events.push(...again(earlier, same.state));
+      retried.add(earlier);
+      secrets.set(earlier, asked.secrets);
       return;
     }
     for (const [destination, number] of destinationOf(asked.spec, next)) {
@@ -147,6 +155,30 @@ function add(id: string, session: Session | null, requestId: string, request: Re
     next += 1;
   });
   return { ...NOTHING, events, secrets, answer: { ok: true, tasks: numbers, existing } };
+}
+
+/**
+ * What the same download is asked for that it was not asked for before. What is not said again stays as it was.
+ * @throws PosteError `checksum` when its file is here already and is not the one that is wanted now
+ */
+function askedAnew({ number, spec, state }: Task, asked: TaskSpec): Partial<TaskSpec> {
+  const { checksum } = asked;
+  const isHere = state.kind === 'finished' || state.kind === 'claimed';
+  if (isHere && checksum !== null && (checksum.algorithm !== 'sha256' || checksum.hex !== state.sha256)) {
+    throw new PosteError('checksum', `task ${number} is here already, with sha256 ${state.sha256}: that is not known to be what --checksum asks for`, {
+      hint: 'start --new fetches it again and compares',
+    });
+  }
+  const said: Partial<TaskSpec> = {
+    ...(asked.to === null ? {} : { to: asked.to }),
+    ...(asked.label === null ? {} : { label: asked.label }),
+    ...(checksum === null ? {} : { checksum }),
+    ...(asked.onFinish === null ? {} : { onFinish: asked.onFinish }),
+    ...(asked.maxSize === null ? {} : { maxSize: asked.maxSize }),
+    ...(asked.expectSize === null ? {} : { expectSize: asked.expectSize }),
+  };
+  const differs = Object.entries(said).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(spec[name as keyof TaskSpec]));
+  return Object.fromEntries(differs);
 }
 
 /** The URL and the name asked for; a name that poste chose does not tell two requests apart. */
@@ -226,20 +258,25 @@ function change(session: Session, { names, settings, spec, url }: Request & { ki
   };
 }
 
-function claimed(session: Session, number: number, path: string): Decision {
-  const task = session.tasks.get(number);
-  if (task?.state.kind === 'claimed' && task.state.path === path) return NOTHING;
-  if (task?.state.kind !== 'finished') {
-    throw new PosteError('nothing-to-claim', `task ${number} is not there to be claimed any more`);
+/** The answer names the tasks that are claimed as asked; another has taken the rest. */
+function claimed(session: Session, claims: (Request & { kind: 'claimed' })['claims']): Decision {
+  const events: EventBody[] = [];
+  const tasks: number[] = [];
+  for (const { task: number, path } of claims) {
+    const state = session.tasks.get(number)?.state;
+    const isRecorded = state?.kind === 'claimed' && state.path === path;
+    if (state?.kind === 'finished') events.push({ type: 'task.claimed', task: number, path, by: 'claim' });
+    if (isRecorded || state?.kind === 'finished') tasks.push(number);
   }
-  return { ...NOTHING, events: [{ type: 'task.claimed', task: number, path, by: 'claim' }] };
+  return { ...NOTHING, events, answer: { ok: true, tasks, existing: [] } };
 }
 
 function forget(session: Session, mode: 'settled' | 'when-done' | 'cancel', purge: boolean): Decision {
   const tasks = [...session.tasks.values()];
   const unclaimed = tasks.filter((task) => task.state.kind === 'finished');
   const open = tasks.filter((task) => !isSettled(task));
-  const later = mode === 'when-done' && (open.length > 0 || unclaimed.length > 0);
+  const hooks = hookPending(session.completeHook) || tasks.some(({ hook }) => hookPending(hook));
+  const later = mode === 'when-done' && (open.length > 0 || unclaimed.length > 0 || hooks);
   if (later) return { ...NOTHING, events: [{ type: 'session.forgetting', purge }] };
   if (open.length > 0 && mode === 'settled') {
     throw new PosteError('unfinished', `session ${session.id} has ${open.length} unfinished task(s); nothing was forgotten`, {

@@ -33,17 +33,17 @@ export function schedule({ session, running, conditionReasons, hostReason, now }
   const stop: { task: Task; reasons: readonly Reason[] }[] = [];
   const wait: { task: Task; reasons: readonly Reason[] }[] = [];
   const giveUp: Task[] = [];
-  const times: number[] = [];
+  let nextAt = Number.POSITIVE_INFINITY;
   let slots = session.settings.jobs - running.size;
   for (const task of inOrder(session)) {
     if (isSettled(task)) continue;
-    const deadline = task.createdAt + task.spec.giveUpAfterMs;
+    const deadline = task.askedAt + task.spec.giveUpAfterMs;
     if (deadline <= now && task.state.kind !== 'paused') {
       giveUp.push(task);
       continue;
     }
     if (isParked(task)) continue;
-    times.push(deadline);
+    nextAt = Math.min(nextAt, deadline);
     const unmet = task.ignoreConditions ? [] : conditionReasons(task);
     if (unmet === null) continue;
     if (running.has(task.number)) {
@@ -51,8 +51,11 @@ export function schedule({ session, running, conditionReasons, hostReason, now }
       continue;
     }
     const host = hostReason(task);
-    const reasons = [...timedReasons(task, now), ...(host === null ? [] : [host]), ...unmet];
-    for (const { nextCheckAt } of reasons) if (nextCheckAt !== null) times.push(nextCheckAt);
+    const timed = timedReasons(task, now);
+    // Told before, the host's reason is among the task's own already.
+    const fresh = host === null || timed.some((reason) => isSame(reason, host)) ? [] : [host];
+    const reasons = [...timed, ...fresh, ...unmet];
+    for (const { nextCheckAt } of reasons) nextAt = Math.min(nextAt, nextCheckAt ?? nextAt);
     if (reasons.length > 0) {
       if (!isTold(task, reasons)) wait.push({ task, reasons: reasons.map((reason) => keepSince(task, reason)) });
     } else if (slots > 0) {
@@ -60,23 +63,27 @@ export function schedule({ session, running, conditionReasons, hostReason, now }
       start.push(task);
     }
   }
-  return { start, stop, wait, giveUp, nextAt: times.length === 0 ? null : Math.min(...times) };
+  return { start, stop, wait, giveUp, nextAt: nextAt === Number.POSITIVE_INFINITY ? null : nextAt };
 }
 
 function inOrder(session: Session): Task[] {
   return [...session.tasks.values()].sort((a, b) => PRIORITY[a.spec.priority] - PRIORITY[b.spec.priority] || a.number - b.number);
 }
 
-/** A back-off that the journal tells and that has not passed yet. */
+/** A back-off that the journal tells and that has not passed yet. One from the future is of a clock that was set back since: it is over. */
 function timedReasons(task: Task, now: number): Reason[] {
   if (task.state.kind !== 'waiting') return [];
-  return task.state.reasons.filter(({ code, nextCheckAt }) => TIMED.has(code) && nextCheckAt !== null && nextCheckAt > now);
+  return task.state.reasons.filter(({ code, since, nextCheckAt }) => TIMED.has(code) && since <= now && nextCheckAt !== null && nextCheckAt > now);
+}
+
+function isSame(one: Reason, other: Reason): boolean {
+  return one.code === other.code && one.message === other.message;
 }
 
 function isTold(task: Task, reasons: readonly Reason[]): boolean {
   if (task.state.kind !== 'waiting') return false;
   const told = task.state.reasons;
-  return told.length === reasons.length && reasons.every(({ code, message }) => told.some((reason) => reason.code === code && reason.message === message));
+  return told.length === reasons.length && reasons.every((reason) => told.some((known) => isSame(known, reason)));
 }
 
 function keepSince(task: Task, reason: Reason): Reason {

@@ -62,12 +62,18 @@ const OVERLAP_BYTES = 64 * 1024;
  * already is not asked for a third time: else a connection that never outlives the overlap would never get anywhere.
  * Without a known end one byte is always repeated, since byte N of N bytes is not a request that a server can grant.
  */
-export function overlapStart(extents: readonly Extent[], compared: Extent | null, segment: Segment): number {
-  const known = Math.min(OVERLAP_BYTES, bytesBefore(extents, segment.start));
+export function overlapStart(extents: readonly Extent[], compared: Extent | null, segment: Segment, overlapBytes: number = OVERLAP_BYTES): number {
+  const known = Math.min(overlapBytes, bytesBefore(extents, segment.start));
   const first = segment.start - known;
   const isDone = compared !== null && compared.start <= first && compared.end > first;
   const start = isDone ? Math.min(compared.end, segment.start) : first;
   return segment.end === null ? Math.min(start, Math.max(0, segment.start - 1)) : start;
+}
+
+/** Where a request for `segment` of a file of `total` bytes ends, when it may ask for `mostBytes` at a time; `null` asks for all that follows. */
+export function requestEnd({ start, end }: Segment, total: number | null, mostBytes: number | null): number | null {
+  const wanted = mostBytes === null ? end : Math.min(end ?? Number.POSITIVE_INFINITY, start + mostBytes);
+  return wanted === total ? null : wanted;
 }
 
 /** A connection is not worth its handshake below this many bytes. */

@@ -5,7 +5,7 @@ import type { Task } from './task.js';
 
 /**
  * The tasks that a command names, by number or by file name; all of them when it names none.
- * @throws PosteError `no-task` for a name that no task has
+ * @throws PosteError `no-task` for a name that no task has, `usage` for one that several have
  */
 export function selectTasks(session: Session, names: readonly string[]): Task[] {
   if (names.length === 0) return [...session.tasks.values()];
@@ -15,7 +15,12 @@ export function selectTasks(session: Session, names: readonly string[]): Task[] 
     if (tasks.length === 0) {
       throw new PosteError('no-task', `session ${session.id} has no task ${printable(name)}`, { hint: `poste status --id ${session.id}` });
     }
-    for (const task of tasks) chosen.set(task.number, task);
+    const [task, another] = tasks;
+    if (another !== undefined) {
+      const numbers = tasks.map(({ number }) => number).join(', ');
+      throw new PosteError('usage', `${tasks.length} tasks are named ${printable(name)}: ${numbers}`, { hint: 'name one by its number' });
+    }
+    if (task !== undefined) chosen.set(task.number, task);
   }
   return [...chosen.values()];
 }

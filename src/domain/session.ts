@@ -115,6 +115,7 @@ function added(event: SessionEvent & { type: 'task.added' }): Task {
     spec: event.spec,
     state: event.paused ? { kind: 'paused', since: event.time } : { kind: 'queued' },
     createdAt: event.time,
+    askedAt: event.time,
     startedAt: null,
     attempts: 0,
     fruitless: 0,
@@ -188,10 +189,10 @@ function taskAfter(task: Task, event: SessionEvent, settings: SessionSettings): 
       return to({ kind: 'paused', since: event.time }, { ignoreConditions: false });
     case 'task.resumed': {
       const ignoreConditions = task.ignoreConditions || event.now;
-      return task.state.kind === 'paused' ? to({ kind: 'queued' }, { ignoreConditions, fruitless: 0 }) : { ...task, ignoreConditions };
+      return task.state.kind === 'paused' ? to({ kind: 'queued' }, { askedAt: event.time, ignoreConditions, fruitless: 0 }) : { ...task, ignoreConditions };
     }
     case 'task.retried':
-      return to({ kind: 'queued' }, { fruitless: 0, restarts: 0, hook: { kind: 'none' } });
+      return to({ kind: 'queued' }, { askedAt: event.time, fruitless: 0, restarts: 0, hook: { kind: 'none' } });
     case 'task.cancelled':
       return to({ kind: 'cancelled', at: event.time }, { hook: { kind: 'none' }, ignoreConditions: false });
     case 'task.claimed': {

@@ -144,6 +144,8 @@ export interface Task {
   readonly spec: TaskSpec;
   readonly state: TaskState;
   readonly createdAt: number;
+  /** When it was last asked for: added, resumed after a pause, or retried. The time to give up counts from here. */
+  readonly askedAt: number;
   readonly startedAt: number | null;
   /** Tries of the transfer, over all of the task's life. */
   readonly attempts: number;

@@ -1,6 +1,7 @@
 import type { Answer } from './answer.js';
+import { nameFromUrl } from './file-name.js';
 import type { JoinProof } from './provenance.js';
-import type { Representation } from './task.js';
+import type { Representation, TaskSpec } from './task.js';
 import { compareValidators, ifRangeOf, type Validators } from './validators.js';
 
 /** What is known of the file whose first bytes are here. */
@@ -30,6 +31,8 @@ export interface JudgedBy {
   readonly hasDigest: boolean;
   /** The user said that the file has no bytes. */
   readonly expectsNothing: boolean;
+  /** A web page may be the file, as far as its name tells: see {@link expectsPage}. */
+  readonly isPageExpected: boolean;
 }
 
 export type Verdict =
@@ -41,7 +44,7 @@ export type Verdict =
   | { readonly kind: 'complete'; readonly total: number }
   /** This answer is of no use; ask once more, otherwise. */
   | { readonly kind: 'again'; readonly mode: Mode; readonly restart: Restart | null }
-  /** A log-in page stands in the way: keep what is here and come back later. */
+  /** A web page, to log in at for example, stands in the way: keep what is here and come back later. */
   | { readonly kind: 'portal' }
   | { readonly kind: 'malformed'; readonly message: string }
   /** Not an answer about the bytes at all. */
@@ -71,24 +74,40 @@ export function canResume(known: Known, hasDigest: boolean): boolean {
   return known.contentEncoding === null && evidenceOf(known.validators, hasDigest) !== 'none';
 }
 
+/** The extension of a name: short, plain, and no mere number, as in `release-1.2`. */
+const EXTENSION = /\.(?=[\d_-]*[a-z])([a-z\d_-]{1,16})$/i;
+const PAGES = new Set(['html', 'htm', 'xhtml', 'shtml', 'php', 'asp', 'aspx', 'jsp', 'cgi', 'do']);
+
+/** Whether the URL as given may be a web page's: what it calls the file has a page's extension, or none. Or the user calls it a page. */
+export function expectsPage({ name, namedBy, url }: Pick<TaskSpec, 'name' | 'namedBy' | 'url'>): boolean {
+  const inUrl = extensionOf(namedBy === 'url' ? name : (nameFromUrl(url) ?? ''));
+  return inUrl === '' || PAGES.has(inUrl) || (namedBy === 'user' && PAGES.has(extensionOf(name)));
+}
+
+function extensionOf(name: string): string {
+  return EXTENSION.exec(name)?.[1]?.toLowerCase() ?? '';
+}
+
 /** How to ask for the rest at first. */
 export function resumeMode(known: Known): Mode {
   return ifRangeOf(known.validators, known.hasWeakEtag) === null ? 'plain' : 'conditional';
 }
 
-function judgeWhole(known: Known | null, { mode, expectsNothing }: JudgedBy, answer: Answer): Verdict {
+function judgeWhole(known: Known | null, asked: JudgedBy, answer: Answer): Verdict {
+  const { mode, expectsNothing } = asked;
   const useless = (message: string): Verdict =>
     mode === 'open' ? { kind: 'again', mode: 'unranged', restart: null } : { kind: 'malformed', message };
   const range = answer.contentRange;
   switch (answer.status) {
     case 200:
-      if (known !== null && isPortal(known, answer)) return { kind: 'portal' };
+      if (known === null ? isStrayPage(asked, answer) : isPortal(known, answer)) return { kind: 'portal' };
       return { kind: 'begin', total: answer.contentLength, end: answer.contentLength, restart: null };
     case 206:
       if (mode === 'unranged') return useless('the server sent a part although the whole was asked for');
       if (range?.kind !== 'range' || range.start !== 0 || answer.contentEncoding !== null || !lengthFits(answer, range)) {
         return useless('the server sent another part than the one asked for');
       }
+      if (known === null && isStrayPage(asked, answer)) return { kind: 'portal' };
       return { kind: 'begin', total: range.total, end: range.end, restart: null };
     case 416:
       if (range?.kind === 'unsatisfied' && range.total === 0) return { kind: 'begin', total: 0, end: 0, restart: null };
@@ -155,14 +174,22 @@ function lengthFits(answer: Answer, range: { readonly start: number; readonly en
   return answer.contentLength === null || answer.contentLength === range.end - range.start;
 }
 
+function isPage({ contentType }: Answer): boolean {
+  return contentType === 'text/html' || contentType === 'application/xhtml+xml';
+}
+
+/** A page in place of a file of which nothing is here yet. A digest would tell it from the file. */
+function isStrayPage({ isPageExpected, hasDigest }: JudgedBy, answer: Answer): boolean {
+  return isPage(answer) && !isPageExpected && !hasDigest;
+}
+
 /** Far smaller: a sixteenth of what was promised. */
 const PORTAL_SHARE = 16;
 
 /** A page in place of the file that was under way, as hotel networks and expired log-ins send it: with status 200. */
 function isPortal(known: Known, answer: Answer): boolean {
   if (answer.validators.etag !== null && answer.validators.etag === known.validators.etag) return false;
-  const isPage = answer.contentType === 'text/html' || answer.contentType === 'application/xhtml+xml';
-  if (isPage && known.contentType !== answer.contentType) return true;
+  if (isPage(answer) && known.contentType !== answer.contentType) return true;
   if (answer.validators.etag !== null || answer.validators.lastModified !== null) return false;
   if (known.validators.etag === null && known.validators.lastModified === null && known.contentType === answer.contentType) return false;
   if (known.contentType !== answer.contentType) return true;

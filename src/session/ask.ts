@@ -3,11 +3,13 @@ import { isDeliveryUnderWay } from '../delivery/under-way.js';
 import { errorFromInfo, PosteError } from '../domain/errors.js';
 import type { Answer, Request } from '../domain/requests.js';
 import { isThere } from '../store/files.js';
-import { submit, takeAnswer, withdraw } from '../store/inbox.js';
-import { isForgettable, openOwned, removeSession, serveInbox } from '../store/owned-session.js';
-import { readOwner, take, type Owner } from '../store/ownership.js';
+import { isPending, submit, takeAnswer, withdraw } from '../store/inbox.js';
+import { isForgettable, leaveEmpty, openOwned, removeSession, serveInbox, settleSession } from '../store/owned-session.js';
+import { JournalReader } from '../store/journal-reader.js';
+import { readOwner, take, type Owner, type Ownership } from '../store/ownership.js';
 import { sessionPaths, type SessionPaths } from '../store/paths.js';
 import { VERSION } from '../platform/version.js';
+import { noSession, readSession } from './read.js';
 import { startWorker, workerFailed, type StartingWorker } from './worker-process.js';
 
 export interface Asking {
@@ -37,15 +39,22 @@ export type Granted = Answer & { ok: true };
  */
 export async function ask(asking: Asking, request: Request): Promise<Granted> {
   const { paths, needsWorker } = asking;
-  const requestId = await submit(paths, request);
-  const deadline = Date.now() + (asking.deadlineMs ?? DEADLINE);
+  let requestId = await submit(paths, request);
+  const deadline = performance.now() + (asking.deadlineMs ?? DEADLINE);
   const starter = new WorkerStarter(asking);
   for (;;) {
+    const pending = await isPending(paths, requestId);
     const answer = await takeAnswer(paths, requestId);
     if (answer?.ok === true) return answer;
-    if (answer !== null) throw errorFromInfo(answer.error);
-    // Whoever forgets a session takes its answers away too.
-    if (request.kind === 'forget' && !(await isThere(paths.journal))) return { ok: true, tasks: [], existing: [] };
+    if (answer !== null) {
+      await removeIfEmpty(asking);
+      throw errorFromInfo(answer.error);
+    }
+    // Neither request nor answer: they went with a session that was forgotten meanwhile. The one after it is asked, if it is for anyone.
+    const isGone = !(await isThere(paths.journal));
+    if (isGone && request.kind === 'forget') return { ok: true, tasks: [], existing: [] };
+    if (!pending && isGone && request.kind !== 'add') throw noSession(asking.id);
+    if (!pending) requestId = await submit(paths, request);
     const holder = await readOwner(paths);
     if (holder.kind === 'foreign') {
       await withdraw(paths, requestId);
@@ -53,25 +62,46 @@ export async function ask(asking: Asking, request: Request): Promise<Granted> {
     }
     if (holder.kind === 'live') starter.seen();
     else if (needsWorker) await starter.start();
-    else await serveMyself(asking);
-    if (Date.now() > deadline) {
-      if (!needsWorker) await withdraw(paths, requestId);
-      throw noAnswer(asking.id, holder.kind === 'live' ? holder.owner : null);
+    else await serveMyself(asking).catch((error: unknown) => unlessDone(paths, requestId, error));
+    if (performance.now() > deadline) {
+      const error = noAnswer(asking.id, holder.kind === 'live' ? holder.owner : null, needsWorker);
+      if (needsWorker) throw error;
+      await takeBack(paths, requestId, error);
     }
     await delay(POLL);
   }
 }
 
-/** Makes sure that a live worker owns the session. */
+/** A request that is refused may have made the folder of a session that was never to be. */
+async function removeIfEmpty(asking: Asking): Promise<void> {
+  const reader = new JournalReader(asking.paths.journal);
+  await reader.poll();
+  if (reader.session === null && reader.damage === null) await serveMyself(asking).catch(() => undefined);
+}
+
+/** What failed after the request was carried out is the next owner's to see. */
+async function unlessDone(paths: SessionPaths, requestId: string, error: unknown): Promise<void> {
+  if (await isPending(paths, requestId)) await takeBack(paths, requestId, error);
+}
+
+/** What was not done now must not be done later, when nobody expects it any more. */
+async function takeBack(paths: SessionPaths, requestId: string, error: unknown): Promise<never> {
+  await withdraw(paths, requestId);
+  throw error;
+}
+
+/** Makes sure that a live worker owns the session, unless it has nothing left to do. */
 export async function ensureWorker(asking: Asking): Promise<void> {
-  const deadline = Date.now() + (asking.deadlineMs ?? DEADLINE);
+  const deadline = performance.now() + (asking.deadlineMs ?? DEADLINE);
   const starter = new WorkerStarter(asking);
   for (;;) {
     const holder = await readOwner(asking.paths);
     if (holder.kind === 'live' && holder.owner.role === 'worker') return;
     if (holder.kind === 'foreign') throw ownedElsewhere(asking.id, holder.owner);
-    if (holder.kind !== 'live' && (await starter.start()) === 'came and went') return;
-    if (Date.now() > deadline) throw noAnswer(asking.id, holder.kind === 'live' ? holder.owner : null);
+    // It also goes when somebody's command owns the session for that moment: then the work is still there.
+    const cameAndWent = holder.kind !== 'live' && (await starter.start()) === 'came and went';
+    if (cameAndWent && (await readSession(asking.home, asking.id))?.state !== 'interrupted') return;
+    if (performance.now() > deadline) throw noAnswer(asking.id, holder.kind === 'live' ? holder.owner : null, true);
     await delay(POLL);
   }
 }
@@ -109,23 +139,30 @@ class WorkerStarter {
   }
 }
 
+/** This process may go on for long after: whatever happens, it does not stay the owner. */
 async function serveMyself({ id, paths }: Asking): Promise<void> {
   const taken = await take(paths, 'command', VERSION);
   if (taken.kind !== 'taken') return;
-  const owned = await openOwned(id, paths, taken.ownership);
-  const kept = await serveInbox(owned, () => Promise.resolve());
-  const { session } = owned.journal;
-  if (!kept || session === null) {
-    await removeSession(owned);
-    return;
+  try {
+    await serveAsOwner(id, paths, taken.ownership);
+  } finally {
+    await taken.ownership.release();
   }
-  if (isForgettable(session) && !(await isDeliveryUnderWay(paths, session))) {
-    await owned.journal.commit(() => [{ type: 'session.forgotten' }]);
-    await removeSession(owned);
-    return;
+}
+
+async function serveAsOwner(id: string, paths: SessionPaths, ownership: Ownership): Promise<void> {
+  const owned = await openOwned(id, paths, ownership, null);
+  try {
+    const kept = await serveInbox(owned, () => Promise.resolve());
+    await settleSession(owned);
+    const { session } = owned.journal;
+    const isOver = session !== null && isForgettable(session) && !(await isDeliveryUnderWay(paths, session));
+    if (isOver) await owned.journal.commit(() => [{ type: 'session.forgotten' }]);
+    if (session === null) await leaveEmpty(owned);
+    else if (!kept || isOver) await removeSession(owned);
+  } finally {
+    await owned.journal.close();
   }
-  await owned.journal.close();
-  await taken.ownership.release();
 }
 
 function ownedElsewhere(id: string, owner: Owner): PosteError {
@@ -134,9 +171,9 @@ function ownedElsewhere(id: string, owner: Owner): PosteError {
   });
 }
 
-function noAnswer(id: string, owner: Owner | null): PosteError {
+function noAnswer(id: string, owner: Owner | null, stays: boolean): PosteError {
   const who = owner === null ? 'no worker took it' : `its worker (process ${owner.identity.pid}) is alive but does not answer`;
-  return new PosteError('worker', `session ${id}: ${who}; what was asked for stays recorded`, {
+  return new PosteError('worker', `session ${id}: ${who}; what was asked for ${stays ? 'stays recorded' : 'was taken back'}`, {
     hint: `see poste status --id ${id}`,
     transient: true,
   });

@@ -6,8 +6,10 @@ import { isSettled, type Task } from '../domain/task.js';
 import { claimTask } from '../delivery/claim.js';
 import { settle, type Settling } from '../delivery/settle.js';
 import { resolveDestination, type OnConflict } from '../delivery/destination.js';
+import { isThere } from '../store/files.js';
 import { receiptPath } from '../store/paths.js';
 import { ask, type Asking } from './ask.js';
+import { ClaimRecord } from './claim-record.js';
 import { follow } from './follow.js';
 import { readSession, requireSession } from './read.js';
 
@@ -43,12 +45,14 @@ export interface Claimed {
 
 /** How long a claim waits for another delivery of the same file (a hook, another claim), milliseconds. */
 const DELIVERY_DEADLINE = 15 * 60_000;
+/** Files moved side by side, so that their claims are recorded together. */
+const AT_ONCE = 32;
 
 /**
- * Moves finished files to where they belong. What cannot be moved is in `failed`; its file stays in temp.
+ * Moves finished files to where they belong; `onClaimed` hears of each, in order. What cannot be moved is in `failed`; its file stays in temp.
  * @throws PosteError `no-session`, `no-task`, `nothing-to-claim`, `unfinished`, `timeout`
  */
-export async function claim(asking: Asking, request: ClaimRequest): Promise<Claimed> {
+export async function claim(asking: Asking, request: ClaimRequest, onClaimed: (file: ClaimedFile) => void): Promise<Claimed> {
   if (request.wait) await waitForOutcome(asking, request);
   const { session } = await requireSession(asking.home, asking.id);
   const selected = selectTasks(session, request.names);
@@ -56,12 +60,16 @@ export async function claim(asking: Asking, request: ClaimRequest): Promise<Clai
   if (chosen.length === 0) throw nothingToClaim(asking.id, selected);
   const claimed: ClaimedFile[] = [];
   const failed: { task: number; error: ErrorInfo }[] = [];
-  for (const task of chosen) {
-    try {
-      claimed.push(await claimOne(asking, task, request));
-    } catch (error) {
-      failed.push({ task: task.number, error: errorInfo(error) });
-    }
+  const record = new ClaimRecord(asking);
+  for (let start = 0; start < chosen.length; start += AT_ONCE) {
+    const settled = await Promise.allSettled(chosen.slice(start, start + AT_ONCE).map((task) => claimOne(asking, record, task, request)));
+    settled.forEach((outcome, index) => {
+      if (outcome.status === 'rejected') failed.push({ task: chosen[start + index]?.number ?? 0, error: errorInfo(outcome.reason) });
+      else {
+        claimed.push(outcome.value);
+        onClaimed(outcome.value);
+      }
+    });
   }
   // `forget --when-done` waits for the last file to be taken; without a worker nobody else would notice.
   if (claimed.length > 0 && session.forgetting !== null) await forgetIfDone(asking);
@@ -79,19 +87,19 @@ function worthClaiming(tasks: readonly Task[]): Task[] {
   return finished.length > 0 ? finished : tasks.filter((task) => task.state.kind === 'claimed');
 }
 
-async function claimOne(asking: Asking, task: Task, request: ClaimRequest): Promise<ClaimedFile> {
-  if (task.state.kind === 'claimed') return claimedBefore(asking, task, request);
+async function claimOne(asking: Asking, record: ClaimRecord, task: Task, request: ClaimRequest): Promise<ClaimedFile> {
+  if (task.state.kind === 'claimed') return claimedBefore(asking, record, task, request);
   if (task.state.kind !== 'finished') throw notClaimable(asking.id, task);
-  const destination = await resolveDestination({ to: request.to, cwd: request.cwd, name: task.spec.name, taskTo: task.spec.to });
+  const destination = await resolveDestination({ to: request.to, cwd: request.cwd, name: task.spec.name, taskTo: task.spec.to, make: true });
   const outcome = await claimTask({
-    ...settling(asking, task.number),
+    ...settling(asking, record, task.number),
     destination,
     onConflict: request.onConflict,
     waitMs: DELIVERY_DEADLINE,
     insideHook: process.env['POSTE_EVENT_ID'] ?? null,
   });
   if (outcome.kind === 'claimed') return claimedFile(asking, task, outcome.path);
-  if (outcome.task.state.kind === 'claimed') return claimedBefore(asking, outcome.task, request);
+  if (outcome.task.state.kind === 'claimed') return claimedBefore(asking, record, outcome.task, request);
   throw notClaimable(asking.id, outcome.task);
 }
 
@@ -99,15 +107,20 @@ async function claimOne(asking: Asking, task: Task, request: ClaimRequest): Prom
  * The same claim again finds the same path. One that was under way while another took the file has lost the race
  * instead: of any number of simultaneous claimers one gets it.
  */
-async function claimedBefore(asking: Asking, task: Task, request: ClaimRequest): Promise<ClaimedFile> {
+async function claimedBefore(asking: Asking, record: ClaimRecord, task: Task, request: ClaimRequest): Promise<ClaimedFile> {
   if (task.state.kind !== 'claimed') throw notClaimable(asking.id, task);
-  await settle(settling(asking, task.number));
+  await settle(settling(asking, record, task.number));
   const { path, at, by } = task.state;
-  const destination = await resolveDestination({ to: request.to, cwd: request.cwd, name: task.spec.name, taskTo: task.spec.to });
+  const destination = await resolveDestination({ to: request.to, cwd: request.cwd, name: task.spec.name, taskTo: task.spec.to, make: false });
   const same = path !== null && (path === destination || (request.onConflict === 'rename' && dirname(path) === dirname(destination)));
   if (!same) {
     throw new PosteError('claimed-elsewhere', `task ${task.number} was claimed already, ${path === null ? 'by a hook' : `to ${path}`}`, {
       hint: 'a file is delivered once; start --new fetches it again',
+    });
+  }
+  if (!(await isThere(path))) {
+    throw new PosteError('nothing-to-claim', `task ${task.number} was claimed to ${path}, and is not there any more`, {
+      hint: 'start --new fetches it again',
     });
   }
   if (at >= request.since) {
@@ -125,18 +138,13 @@ function claimedFile(asking: Asking, task: Task, path: string): ClaimedFile {
 }
 
 /** What a delivery needs to record itself, and to complete one that a killed claimer left. */
-function settling(asking: Asking, task: number): Settling {
-  const recordClaim: Settling['recordClaim'] = async ({ path }) => {
-    await ask(asking, { kind: 'claimed', task, path });
+function settling(asking: Asking, record: ClaimRecord, task: number): Settling {
+  return {
+    paths: asking.paths,
+    task,
+    recordClaim: ({ path }) => record.record(task, path),
+    reload: () => record.reload(task),
   };
-  return { paths: asking.paths, task, recordClaim, reload: () => reload(asking, task) };
-}
-
-async function reload(asking: Asking, number: number): Promise<Task> {
-  const { session } = await requireSession(asking.home, asking.id);
-  const task = session.tasks.get(number);
-  if (task === undefined) throw new PosteError('no-task', `session ${asking.id} has no task ${number} any more`);
-  return task;
 }
 
 async function waitForOutcome(asking: Asking, { names, timeoutMs }: ClaimRequest): Promise<void> {

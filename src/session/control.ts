@@ -1,5 +1,5 @@
 import type { Request } from '../domain/requests.js';
-import type { Task } from '../domain/task.js';
+import { isSettled, type Task } from '../domain/task.js';
 import { ask, ensureWorker, type Asking } from './ask.js';
 import { readSession, requireSession } from './read.js';
 
@@ -19,7 +19,9 @@ export async function control(asking: Asking, request: Request): Promise<Control
   const granted = await ask({ ...asking, needsWorker: false }, request);
   const view = await readSession(asking.home, asking.id);
   if (view === null) return { tasks: [], gone: true };
-  if (asking.needsWorker && view.state === 'interrupted') await ensureWorker(asking);
+  // What ended the last open task leaves hooks to be run.
+  const onlyHooksLeft = [...view.session.tasks.values()].every(isSettled);
+  if (view.state === 'interrupted' && (asking.needsWorker || onlyHooksLeft)) await ensureWorker(asking);
   const tasks = granted.tasks.flatMap((number) => view.session.tasks.get(number) ?? []);
   return { tasks, gone: false };
 }

@@ -2,14 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { PosteError } from '../domain/errors.js';
 import type { SessionEvent } from '../domain/events.js';
 import type { Progress } from '../domain/progress.js';
-import { sessionState, type Session } from '../domain/session.js';
+import type { Session } from '../domain/session.js';
 import { isThere } from '../store/files.js';
 import { JournalReader } from '../store/journal-reader.js';
 import { readOwner } from '../store/ownership.js';
 import { readProgress } from '../store/progress.js';
 import { ensureWorker, type Asking } from './ask.js';
 import { hasOutcome } from './outcome.js';
-import { requireSession, type SessionView } from './read.js';
+import { requireSession, stateNow, type SessionView } from './read.js';
 
 /** What an observer is told, in this order: a snapshot, what was missed, `caught-up`, then what happens. */
 export type Observation =
@@ -24,6 +24,8 @@ export interface Following {
   readonly since: number | 'unacknowledged' | 'now';
   /** Start a worker again when the last one died with work left. */
   readonly revive: boolean;
+  /** When there is nothing more to wait for; without it, when the whole session has an outcome. */
+  readonly isDone?: (session: Session) => boolean;
   /** Ends the following, without an error. */
   readonly signal: AbortSignal;
 }
@@ -31,10 +33,10 @@ export interface Following {
 const POLL = 100;
 
 /**
- * Follows a session until it has an outcome or the signal ends it. Returns the session as last seen.
+ * Follows a session until it has an outcome (or `isDone` says so) or the signal ends it. Returns the session as last seen.
  * @throws PosteError `no-session`; `unfinished` when its worker is dead and it is not to be revived
  */
-export async function* follow({ asking, since, revive, signal }: Following): AsyncGenerator<Observation, Session> {
+export async function* follow({ asking, since, revive, isDone = hasOutcome, signal }: Following): AsyncGenerator<Observation, Session> {
   const view = await requireSession(asking.home, asking.id);
   const reader = new JournalReader(asking.paths.journal);
   const past = await reader.poll();
@@ -45,7 +47,7 @@ export async function* follow({ asking, since, revive, signal }: Following): Asy
   }
   yield { kind: 'caught-up', lastSeq: session.lastSeq };
   let shownAt = 0;
-  while (!hasOutcome(session) && !signal.aborted) {
+  while (!isDone(session) && !signal.aborted) {
     if (session.forgotten || !(await isThere(asking.paths.journal))) break;
     await keepAlive(asking, session, revive);
     const progress = await readProgress(asking.paths);
@@ -77,7 +79,7 @@ function isWanted(event: SessionEvent, since: Following['since'], session: Sessi
 /** A session with work and no worker goes nowhere: revive it, or say so. */
 async function keepAlive(asking: Asking, session: Session, revive: boolean): Promise<void> {
   const holder = await readOwner(asking.paths);
-  if (holder.kind === 'live' || sessionState(session, false) !== 'interrupted') return;
+  if (holder.kind === 'live' || stateNow(session, false) !== 'interrupted') return;
   if (!revive) {
     throw new PosteError('unfinished', `session ${asking.id} is interrupted: it has work left and no worker; its bytes are kept`, {
       hint: `poste attach --id ${asking.id} revives it`,

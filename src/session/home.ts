@@ -1,10 +1,10 @@
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat, readdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import { sameIgnoringCase } from '../domain/ids.js';
 import { makeDir, systemCode } from '../store/files.js';
-import { sessionsDir } from '../store/paths.js';
+import { isGrave, sessionsDir } from '../store/paths.js';
 
 /** Where poste keeps everything; absolute. Nothing is created or checked here. */
 export function homePath(env: NodeJS.ProcessEnv, platform: NodeJS.Platform = process.platform): string {
@@ -33,8 +33,14 @@ export async function checkHome(home: string): Promise<void> {
   }
 }
 
+/** Makes what is missing of the home, and removes what is left of sessions whose removal was killed half way. */
 export async function makeHome(home: string): Promise<void> {
-  await makeDir(sessionsDir(home));
+  const sessions = sessionsDir(home);
+  await makeDir(sessions);
+  for (const name of await readdir(sessions)) {
+    // Someone else may be at it, or the disk refuses: then it stays for the next time.
+    if (isGrave(name)) await rm(join(sessions, name), { recursive: true, force: true }).catch(() => undefined);
+  }
 }
 
 /** The ids that have a folder, sorted. */

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import { checkUserName, nameFromUrl, safeFileName } from '../domain/file-name.js';
 import type { NewTask } from '../domain/requests.js';
 import type { Checksum, TaskConditions, TaskSecrets, TaskSpec } from '../domain/task.js';
 import { parseDownloadUrl } from '../domain/url.js';
+import { urlHash } from '../store/secrets.js';
 
 /** One download as a user asks for it: values already parsed, paths as typed. */
 export interface Download {
@@ -88,8 +88,4 @@ export function newLink(text: string): { redacted: string; hash: string; secret:
   const { url, redacted, credentials } = parseDownloadUrl(text);
   if (credentials !== null) throw new PosteError('usage', 'a new link cannot carry a user and password', { hint: 'leave them out: the task keeps its own' });
   return { redacted, hash: urlHash(url), secret: url === redacted ? null : url };
-}
-
-function urlHash(url: string): string {
-  return createHash('sha256').update(url).digest('hex').slice(0, 32);
 }

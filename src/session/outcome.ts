@@ -9,6 +9,15 @@ export function hasOutcome(session: Session): boolean {
   return open.length > 0 && open.every((task) => isParked(task) && task.state.kind !== 'paused');
 }
 
+/** The same for some of its tasks: others may go on. When they were the last, the session's own hook is waited for too. */
+export function haveOutcome(session: Session, numbers: readonly number[]): boolean {
+  if (hasOutcome(session)) return true;
+  const tasks = numbers.flatMap((number) => session.tasks.get(number) ?? []);
+  const open = tasks.filter((task) => !isSettled(task) || hookPending(task.hook));
+  if (open.length > 0) return open.every((task) => isParked(task) && task.state.kind !== 'paused');
+  return ![...session.tasks.values()].every(isSettled);
+}
+
 /** A session's outcome as an exit code: 0 when all is well, the tasks' common one, or 46 when they differ. */
 export function outcomeCode(session: Session, tasks: Iterable<Task> = session.tasks.values()): number {
   const codes = new Set<number>();

@@ -1,6 +1,6 @@
 import { PosteError } from '../domain/errors.js';
 import type { Progress } from '../domain/progress.js';
-import { sessionState, type Session, type SessionStateKind } from '../domain/session.js';
+import { allSettled, sessionState, type Session, type SessionStateKind } from '../domain/session.js';
 import { JournalReader, type JournalDamage } from '../store/journal-reader.js';
 import { readOwner, type Owner } from '../store/ownership.js';
 import { sessionPaths, type SessionPaths } from '../store/paths.js';
@@ -17,6 +17,9 @@ export interface SessionView {
   readonly progress: Progress | null;
   readonly damage: JournalDamage | null;
 }
+
+/** Milliseconds after which what a worker said of its transfers is no news: it says it twice a second. */
+const PROGRESS_LIFETIME = 5000;
 
 /**
  * The session, or `null` when there is no such thing. Changes nothing on disk.
@@ -39,18 +42,29 @@ export async function readSession(home: string, id: string): Promise<SessionView
   return {
     session,
     paths,
-    state: sessionState(session, worker !== null),
+    state: stateNow(session, worker !== null),
     worker,
-    progress: progress?.pid === worker?.identity.pid ? progress : null,
+    progress: progress?.pid === worker?.identity.pid && progress !== null && Date.now() - progress.at < PROGRESS_LIFETIME ? progress : null,
     damage,
   };
+}
+
+/**
+ * What the session is doing. A worker that died when it had only to say that all has settled left something to do: its hook is not
+ * due before that was said, and whoever follows waits for it.
+ */
+export function stateNow(session: Session, workerAlive: boolean): SessionStateKind {
+  const isUntold = !workerAlive && session.tasks.size > 0 && session.settledSeq === null && allSettled(session);
+  return isUntold ? 'interrupted' : sessionState(session, workerAlive);
 }
 
 /** @throws PosteError `no-session` */
 export async function requireSession(home: string, id: string): Promise<SessionView> {
   const view = await readSession(home, id);
-  if (view === null) {
-    throw new PosteError('no-session', `there is no session ${id}`, { hint: 'poste status lists the sessions; poste start makes one' });
-  }
+  if (view === null) throw noSession(id);
   return view;
+}
+
+export function noSession(id: string): PosteError {
+  return new PosteError('no-session', `there is no session ${id}`, { hint: 'poste status lists the sessions; poste start makes one' });
 }

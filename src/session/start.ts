@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { PosteError } from '../domain/errors.js';
@@ -27,15 +27,15 @@ export interface Started {
 /** Records the tasks durably, makes sure that a worker owns the session, and returns. */
 export async function start(asking: Asking, request: StartRequest): Promise<Started> {
   await checkIdIsDistinct(asking.home, asking.id);
-  await checkDestinations(request.tasks);
+  const tasks = await withDestinations(request.tasks);
   await readSession(asking.home, asking.id);
   const temp = request.tempDir === null ? null : tempFolder(request.tempDir, asking);
-  const nice = request.tasks.every(({ spec }) => spec.conditions.when !== null);
+  const nice = tasks.every(({ spec }) => spec.conditions.when !== null);
   await makeHome(asking.home);
   if (temp !== null) await makeTemp(temp);
   const granted = await ask({ ...asking, nice }, {
     kind: 'add',
-    tasks: request.tasks,
+    tasks,
     settings: request.settings,
     temp,
     defaultTemp: asking.paths.dir,
@@ -47,22 +47,30 @@ export async function start(asking: Asking, request: StartRequest): Promise<Star
   return { granted, view, workerPid: view.worker?.identity.pid ?? null };
 }
 
-/** A `--to` that names one file cannot be for two tasks, nor be a directory's place. */
-async function checkDestinations(tasks: readonly NewTask[]): Promise<void> {
-  const files = tasks.filter(({ spec }) => spec.to !== null && !spec.to.endsWith('/'));
-  const seen = new Set<string>();
-  for (const { spec } of files) {
-    if (spec.to === null || (await isDirectory(spec.to))) continue;
-    if (seen.has(spec.to)) {
+/** A `--to` that is a directory means into it. One that names a file cannot be for two tasks. */
+async function withDestinations(tasks: readonly NewTask[]): Promise<NewTask[]> {
+  const directories = new Map<string, boolean>();
+  const files = new Set<string>();
+  const placed: NewTask[] = [];
+  for (const task of tasks) {
+    const { to } = task.spec;
+    if (to !== null && !directories.has(to)) directories.set(to, to.endsWith('/') || (await isDirectory(to)));
+    if (to === null || directories.get(to) === true) {
+      placed.push(to === null || to.endsWith('/') ? task : { ...task, spec: { ...task.spec, to: `${to}/` } });
+      continue;
+    }
+    if (files.has(to)) {
       throw new PosteError('usage', 'a --to that names one file is for one download', { hint: 'end it in / to mean a directory' });
     }
-    seen.add(spec.to);
+    files.add(to);
+    placed.push(task);
   }
+  return placed;
 }
 
 async function isDirectory(path: string): Promise<boolean> {
   try {
-    return (await lstat(path)).isDirectory();
+    return (await stat(path)).isDirectory();
   } catch {
     return false;
   }

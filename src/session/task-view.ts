@@ -106,7 +106,7 @@ export function waitingReasons(task: Task): readonly Reason[] {
   }
   if (hook.kind === 'due' && hook.failures > 0) {
     const message = `the hook failed ${hook.failures} time(s) and is run again; the file is kept`;
-    return [{ code: 'hook', message, since: hook.notBefore, nextCheckAt: hook.notBefore }];
+    return [{ code: 'hook', message, since: 'at' in state ? state.at : hook.notBefore, nextCheckAt: hook.notBefore }];
   }
   return [];
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { PosteError } from '../domain/errors.js';
 import { printable } from '../domain/printable.js';
 import { spawnDetached, workerEnvironment } from '../platform/detached.js';
-import { systemCode } from '../store/files.js';
+import { makeDir, systemCode } from '../store/files.js';
 import type { SessionPaths } from '../store/paths.js';
 
 const WORKER = fileURLToPath(new URL('../worker/main.js', import.meta.url));
@@ -17,6 +17,8 @@ export interface StartingWorker {
 }
 
 export async function startWorker(home: string, id: string, paths: SessionPaths, nice: boolean): Promise<StartingWorker> {
+  // The session may be forgotten at this moment: its worker then finds nothing to do, and says so by leaving.
+  await makeDir(paths.dir);
   return spawnDetached({
     file: process.execPath,
     args: [WORKER, id],

@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Answer, Request } from '../domain/requests.js';
-import { createFile, makeDir, readIfThere, removeIfThere, replaceFile, systemCode } from './files.js';
+import { createFile, isThere, makeDir, readIfThere, removeIfThere, replaceFile, systemCode } from './files.js';
 import type { SessionPaths } from './paths.js';
 import { seal, unseal } from './sealed.js';
 
 const REQUEST_VERSION = 1;
-/** Milliseconds after which an answer that nobody fetched is swept. */
-const ANSWER_LIFETIME = 10 * 60_000;
+/** Milliseconds after which an answer that nobody fetched is swept, and a request that its asker never finished writing. */
+const LEFTOVER_LIFETIME = 10 * 60_000;
 
 export interface PendingRequest {
   /** Sorts by time of asking. */
@@ -28,7 +28,8 @@ export async function submit(paths: SessionPaths, request: Request): Promise<str
 
 /** The ids of requests that wait, oldest first. */
 export async function pendingIds(paths: SessionPaths): Promise<string[]> {
-  return (await namesIn(paths.inbox)).sort();
+  const names = (await namesIn(paths.inbox)).filter((name) => name.endsWith('.json') && !isTemporary(name));
+  return names.map((name) => name.slice(0, -5)).sort();
 }
 
 export async function readRequest(paths: SessionPaths, requestId: string): Promise<PendingRequest | null> {
@@ -55,24 +56,38 @@ export async function takeAnswer(paths: SessionPaths, requestId: string): Promis
   return record['answer'] as Answer;
 }
 
+/** True while nobody has answered it: the answer comes before the request goes. */
+export async function isPending(paths: SessionPaths, requestId: string): Promise<boolean> {
+  return isThere(join(paths.inbox, `${requestId}.json`));
+}
+
 /** Takes a request back that nobody has acted on. */
 export async function withdraw(paths: SessionPaths, requestId: string): Promise<void> {
   await removeIfThere(join(paths.inbox, `${requestId}.json`));
 }
 
-/** Removes answers whose askers have gone. */
-export async function sweepAnswers(paths: SessionPaths, now: number): Promise<void> {
-  for (const name of await namesIn(paths.answers)) {
-    const path = join(paths.answers, `${name}.json`);
+/** True while an answer lies there that its asker has not taken. */
+export async function hasAnswers(paths: SessionPaths): Promise<boolean> {
+  return (await namesIn(paths.answers)).length > 0;
+}
+
+/** Removes what askers have left that are gone: answers, and half-written requests (there may be secrets in them). */
+export async function sweepInbox(paths: SessionPaths, now: number): Promise<void> {
+  const answers = await namesIn(paths.answers);
+  const unfinished = (await namesIn(paths.inbox)).filter(isTemporary);
+  for (const path of [...answers.map((name) => join(paths.answers, name)), ...unfinished.map((name) => join(paths.inbox, name))]) {
     const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: now }));
-    if (now - mtimeMs > ANSWER_LIFETIME) await removeIfThere(path);
+    if (now - mtimeMs > LEFTOVER_LIFETIME) await removeIfThere(path);
   }
+}
+
+function isTemporary(name: string): boolean {
+  return name.startsWith('.');
 }
 
 async function namesIn(directory: string): Promise<string[]> {
   try {
-    const names = await readdir(directory);
-    return names.filter((name) => name.endsWith('.json') && !name.startsWith('.')).map((name) => name.slice(0, -5));
+    return await readdir(directory);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return [];
     throw error;

@@ -16,12 +16,12 @@ export interface JournalDamage {
 
 /**
  * Reads a journal from its beginning and goes on where it stopped each time that {@link poll} is called.
- * A last line without its newline is left for the next call: it may still be in the writing.
+ * A last line without its newline is read again by the next call: it may still be in the writing, or be cut off by the next owner,
+ * which then writes something else there.
  */
 export class JournalReader {
   readonly #path: string;
-  #offset = 0;
-  #rest: Buffer = Buffer.alloc(0);
+  #wholeBytes = 0;
   #generation = 0;
   #damagedLines = 0;
   readonly #fold = new SessionFold();
@@ -40,7 +40,7 @@ export class JournalReader {
 
   /** Bytes of the journal that are whole lines. What follows is torn, or still being written. */
   get wholeBytes(): number {
-    return this.#offset - this.#rest.length;
+    return this.#wholeBytes;
   }
 
   /**
@@ -53,18 +53,19 @@ export class JournalReader {
     const events: SessionEvent[] = [];
     try {
       const buffer = Buffer.allocUnsafe(READ_SIZE);
+      let rest: Buffer = Buffer.alloc(0);
       for (;;) {
-        const { bytesRead } = await handle.read(buffer, 0, READ_SIZE, this.#offset);
-        if (bytesRead === 0) return events;
-        this.#offset += bytesRead;
-        this.#take(Buffer.concat([this.#rest, buffer.subarray(0, bytesRead)]), events);
+        const { bytesRead } = await handle.read(buffer, 0, READ_SIZE, this.#wholeBytes + rest.length);
+        rest = this.#take(Buffer.concat([rest, buffer.subarray(0, bytesRead)]), events);
+        if (bytesRead < READ_SIZE) return events;
       }
     } finally {
       await handle.close();
     }
   }
 
-  #take(bytes: Buffer, events: SessionEvent[]): void {
+  /** Takes what is whole; answers what is not. */
+  #take(bytes: Buffer, events: SessionEvent[]): Buffer {
     let start = 0;
     for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
       const event = this.#parse(bytes.toString('utf8', start, end));
@@ -74,7 +75,8 @@ export class JournalReader {
       }
       start = end + 1;
     }
-    this.#rest = bytes.subarray(start);
+    this.#wholeBytes += start;
+    return bytes.subarray(start);
   }
 
   #parse(line: string): SessionEvent | null {

@@ -1,11 +1,11 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { PosteError } from '../domain/errors.js';
 import type { EventBody, SessionEvent } from '../domain/events.js';
 import { isLegal, SessionFold, type Session } from '../domain/session.js';
-import { syncDir, systemCode, writeFully } from './files.js';
+import { syncDir, writeFully } from './files.js';
 import { JOURNAL_VERSION, JournalReader } from './journal-reader.js';
+import { untilRoom } from './room.js';
 import { seal } from './sealed.js';
 
 /** What the journal needs of whoever owns the session. */
@@ -25,28 +25,35 @@ interface Pending {
 
 /**
  * The append-only journal in the hands of the session's owner. Decisions are taken one after the other;
- * those that arrive while a sync is under way share the next one.
+ * those that arrive while a sync is under way share the next one. After a failed write {@link session} holds what is not on disk:
+ * {@link failure} says so, and nothing more may be built on it.
  */
 export class Journal {
   readonly #handle: FileHandle;
   readonly #fence: Fence;
   readonly #fold: SessionFold;
+  readonly #patience: AbortSignal | null;
   #length: number;
   #lastSeq: number;
   #queue: Pending[] = [];
   #flushing: Promise<void> | null = null;
-  #broken: Error | null = null;
+  #failure: Error | null = null;
 
-  private constructor(handle: FileHandle, fence: Fence, fold: SessionFold, length: number, lastSeq: number) {
+  private constructor(handle: FileHandle, fence: Fence, fold: SessionFold, patience: AbortSignal | null, length: number, lastSeq: number) {
     this.#handle = handle;
     this.#fence = fence;
     this.#fold = fold;
+    this.#patience = patience;
     this.#length = length;
     this.#lastSeq = lastSeq;
   }
 
-  /** Opens the journal for its owner and cuts off a torn last line. Creates it, empty, when there is none. */
-  static async open(path: string, fence: Fence): Promise<Journal> {
+  /**
+   * Opens the journal for its owner and cuts off a torn last line. Creates it, empty, when there is none. A full disk is waited out
+   * until `patience` ends; `null` does not wait.
+   * @throws PosteError `newer-version`; `damaged` when the beginning cannot be read: an owner would take the session for an empty one
+   */
+  static async open(path: string, fence: Fence, patience: AbortSignal | null): Promise<Journal> {
     const reader = new JournalReader(path);
     const fold = new SessionFold();
     let lastSeq = 0;
@@ -54,28 +61,45 @@ export class Journal {
       fold.apply(event);
       lastSeq = Math.max(lastSeq, event.seq);
     }
+    if (fold.session === null && reader.damage !== null) {
+      throw new PosteError('damaged', 'no line of the journal tells what session this is; its files were left alone', {
+        hint: `move ${dirname(path)} away to use the name again`,
+      });
+    }
     const handle = await open(path, 'a+', 0o600);
-    await handle.truncate(reader.wholeBytes);
-    await handle.datasync();
-    await syncDir(dirname(path));
-    return new Journal(handle, fence, fold, reader.wholeBytes, lastSeq);
+    try {
+      await handle.truncate(reader.wholeBytes);
+      await handle.datasync();
+      await syncDir(dirname(path));
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+    return new Journal(handle, fence, fold, patience, reader.wholeBytes, lastSeq);
   }
 
   get session(): Session | null {
     return this.#fold.session;
   }
 
+  /** Why nothing can be written any more; `null` while all is well. */
+  get failure(): Error | null {
+    return this.#failure;
+  }
+
   /** Resolves with the events when they are durable. Events that are impossible by then are left out. */
   commit(decide: Decide): Promise<SessionEvent[]> {
-    if (this.#broken !== null) return Promise.reject(this.#broken);
+    if (this.#failure !== null) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#queue.push({ decide, resolve, reject });
       this.#flushing ??= this.#flush();
     });
   }
 
+  /** Does no harm when it was closed before. */
   async close(): Promise<void> {
     await this.#flushing;
+    this.#failure ??= new PosteError('internal', 'the journal was closed');
     await this.#handle.close();
   }
 
@@ -92,7 +116,7 @@ export class Journal {
           pending.resolve(decided[index] ?? []);
         });
       } catch (error) {
-        this.#broken = error instanceof Error ? error : new Error(String(error));
+        this.#failure = error instanceof Error ? error : new Error(String(error));
         for (const pending of [...batch, ...this.#queue]) pending.reject(error);
         this.#queue = [];
       }
@@ -120,22 +144,20 @@ export class Journal {
     return session === null || task === undefined || !isLegal(task, event, session.settings);
   }
 
-  /** A full disk is waited out: the old state stands meanwhile, and nothing that was decided is lost. */
+  /** The whole of `bytes`, durably, or nothing of it: the old state stands. A failed sync is not tried again, its bytes go. */
   async #write(bytes: Buffer): Promise<void> {
-    for (;;) {
+    await untilRoom(async () => {
       if (!(await this.#fence.stillMine())) {
         throw new PosteError('worker', 'another worker has taken this session over; this one stops');
       }
       try {
         await writeFully(this.#handle, bytes, null);
-        break;
+        await this.#handle.datasync();
       } catch (error) {
         await this.#handle.truncate(this.#length);
-        if (systemCode(error) !== 'ENOSPC' && systemCode(error) !== 'EDQUOT') throw error;
-        await delay(1000);
+        throw error;
       }
-    }
-    await this.#handle.datasync();
+    }, this.#patience);
     this.#length += bytes.length;
   }
 }

@@ -1,17 +1,18 @@
 import { rename, rm } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
-import { dirname, join } from 'node:path';
 import { errorInfo, PosteError } from '../domain/errors.js';
-import { decide, type Decision } from '../domain/requests.js';
-import { isOver, type Session } from '../domain/session.js';
+import { decide, type Answer, type Decision } from '../domain/requests.js';
+import { allSettled, countStates, isOver, type Session } from '../domain/session.js';
 import type { TaskSecrets } from '../domain/task.js';
+import { diskError } from './disk-error.js';
 import { makeDir } from './files.js';
-import { answerRequest, pendingIds, readRequest } from './inbox.js';
+import { answerRequest, hasAnswers, pendingIds, readRequest } from './inbox.js';
 import { Journal } from './journal.js';
 import type { Ownership } from './ownership.js';
 import { removeFinished } from './finished.js';
 import { removeParts } from './part-file.js';
-import { tempPaths, type SessionPaths } from './paths.js';
+import { gravePath, tempPaths, type SessionPaths } from './paths.js';
+import { untilRoom } from './room.js';
 import { SecretStore } from './secrets.js';
 
 /** A session in the hands of its owner: the worker, or a command for a moment. */
@@ -21,25 +22,30 @@ export interface OwnedSession {
   readonly ownership: Ownership;
   readonly journal: Journal;
   readonly secrets: SecretStore;
+  /** Until it ends, a full disk is waited out; `null`: whoever has no room fails at once. */
+  readonly patience: AbortSignal | null;
 }
 
-export async function openOwned(id: string, paths: SessionPaths, ownership: Ownership): Promise<OwnedSession> {
+/** Opens the state of a session that this process owns. @throws PosteError as {@link Journal.open} */
+export async function openOwned(id: string, paths: SessionPaths, ownership: Ownership, patience: AbortSignal | null): Promise<OwnedSession> {
   await makeDir(paths.inbox);
-  return { id, paths, ownership, journal: await Journal.open(paths.journal, ownership), secrets: await SecretStore.open(paths) };
+  const secrets = await SecretStore.open(paths, patience);
+  return { id, paths, ownership, journal: await Journal.open(paths.journal, ownership, patience), secrets, patience };
 }
 
 /**
  * Carries out every request that waits. `quiesce` is called when the events of a request are durable and before it is
  * answered: tasks that are paused or cancelled by then must have no request under way when it resolves.
- * Returns false when the session was forgotten.
+ * Returns false when the session is forgotten; what waits then is its asker's to ask again, of a new session.
  */
 export async function serveInbox(owned: OwnedSession, quiesce: () => Promise<void>): Promise<boolean> {
   for (const requestId of await pendingIds(owned.paths)) {
+    if (owned.journal.session?.forgotten === true) return false;
     const pending = await readRequest(owned.paths, requestId);
     if (pending === null) continue;
     if (pending.request === null) {
       const error = new PosteError('damaged', 'the request was damaged on its way; nothing was done', { hint: 'give the command again' });
-      await answerRequest(owned.paths, requestId, { ok: false, error: errorInfo(error) });
+      await tell(owned, requestId, { ok: false, error: errorInfo(error) });
       continue;
     }
     const { request } = pending;
@@ -51,11 +57,13 @@ export async function serveInbox(owned: OwnedSession, quiesce: () => Promise<voi
     if (decision === undefined) continue;
     await quiesce();
     await keepWantedSecrets(owned, new Map([...decision.secrets, ...relinked(owned, decision.links)]));
-    if (decision.purge.length > 0) await purge(owned.journal.session, decision.purge);
-    await answerRequest(owned.paths, requestId, decision.answer);
-    if (owned.journal.session?.forgotten === true) return false;
+    await tell(owned, requestId, await purged(owned.journal.session, decision));
   }
-  return true;
+  return owned.journal.session?.forgotten !== true;
+}
+
+async function tell({ paths, patience }: OwnedSession, requestId: string, answer: Answer): Promise<void> {
+  await untilRoom(() => answerRequest(paths, requestId, answer), patience);
 }
 
 function relinked({ secrets }: OwnedSession, links: Decision['links']): [number, TaskSecrets][] {
@@ -74,28 +82,58 @@ export async function keepWantedSecrets(owned: OwnedSession, added: ReadonlyMap<
   });
 }
 
+/** Tells, once, that every task has settled and every hook of a task was delivered. Another event may make it untrue again. */
+export async function settleSession({ journal }: OwnedSession): Promise<void> {
+  const isDue = (session: Session | null): session is Session =>
+    session !== null && session.tasks.size > 0 && session.settledSeq === null && !session.forgotten && allSettled(session);
+  if (!isDue(journal.session)) return;
+  await journal.commit((session) => (isDue(session) ? [{ type: 'session.settled', counts: countStates(session) }] : []));
+}
+
 /** `forget --when-done`: true when the time has come. */
 export function isForgettable(session: Session): boolean {
   if (session.forgetting === null || !isOver(session)) return false;
   return session.forgetting.purge || [...session.tasks.values()].every((task) => task.state.kind !== 'finished');
 }
 
-/** Removes all that a forgotten session left: first out of sight in one step, then for good. */
+/**
+ * Removes all that a forgotten session left: first out of sight in one step, then for good. The session stays owned until it is out of
+ * sight: whoever comes between would lose what he just made.
+ */
 export async function removeSession(owned: OwnedSession): Promise<void> {
   const { session } = owned.journal;
-  const grave = join(dirname(owned.paths.dir), `.forgotten-${randomBytes(6).toString('hex')}`);
+  const grave = gravePath(owned.paths, randomBytes(6).toString('hex'));
   await owned.journal.close();
-  await owned.ownership.release();
-  await rename(owned.paths.dir, grave);
-  if (session !== null && session.temp !== owned.paths.dir) await rm(session.temp, { recursive: true, force: true });
+  try {
+    if (session !== null && session.temp !== owned.paths.dir) await rm(session.temp, { recursive: true, force: true });
+    await rename(owned.paths.dir, grave);
+  } finally {
+    await owned.ownership.release();
+  }
   await rm(grave, { recursive: true, force: true });
 }
 
-async function purge(session: Session | null, tasks: readonly number[]): Promise<void> {
-  if (session === null) return;
+/** Ends the ownership of a folder in which no session came to be. It stays while a refusal lies in it: who is refused removes it. */
+export async function leaveEmpty(owned: OwnedSession): Promise<void> {
+  if (!(await hasAnswers(owned.paths))) {
+    await removeSession(owned);
+    return;
+  }
+  await owned.journal.close();
+  await owned.ownership.release();
+}
+
+/** The answer, when what the decision wants away is away; bytes that cannot be removed are no reason to serve nobody any more. */
+async function purged(session: Session | null, { answer, purge }: Decision): Promise<Answer> {
+  if (session === null) return answer;
   const temp = tempPaths(session.temp);
-  for (const task of tasks) {
-    await removeParts(temp, task);
-    await removeFinished(temp, task);
+  try {
+    for (const task of purge) {
+      await removeParts(temp, task);
+      await removeFinished(temp, task);
+    }
+    return answer;
+  } catch (error) {
+    return { ok: false, error: errorInfo(diskError(error, session.temp)) };
   }
 }

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** Every path of a session, and the only place that builds one. `temp` is the session's own folder, or `--temp-dir`'s. */
 export interface SessionPaths {
@@ -20,6 +20,18 @@ export interface SessionPaths {
 export function sessionsDir(home: string): string {
   return join(home, 'sessions');
 }
+
+/** Where a forgotten session is removed from: beside the others, and seen by nobody. `unique` tells several of one id apart. */
+export function gravePath({ dir }: SessionPaths, unique: string): string {
+  return join(dirname(dir), `${GRAVE}${unique}`);
+}
+
+/** Of a name in the folder of all sessions. */
+export function isGrave(name: string): boolean {
+  return name.startsWith(GRAVE);
+}
+
+const GRAVE = '.forgotten-';
 
 export function sessionPaths(home: string, id: string): SessionPaths {
   const dir = join(sessionsDir(home), id);

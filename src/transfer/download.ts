@@ -1,9 +1,9 @@
-import { errorInfo, PosteError } from '../domain/errors.js';
+import { PosteError } from '../domain/errors.js';
 import { checkSize, sizeLimit } from '../domain/size.js';
-import { overlapStart, planSegments, type Segment } from '../domain/segments.js';
+import { overlapStart, planSegments, requestEnd, type Segment } from '../domain/segments.js';
 import { isTransientStatus } from '../domain/refusal.js';
 import { compareValidators, ifRangeOf } from '../domain/validators.js';
-import { canResume, evidenceOf, judge, resumeMode, type JudgedBy, type Known, type Mode, type Restart, type Verdict } from '../domain/verdict.js';
+import { canResume, evidenceOf, expectsPage, judge, resumeMode, type JudgedBy, type Known, type Mode, type Restart, type Verdict } from '../domain/verdict.js';
 import type { PartHeader } from '../store/extents.js';
 import type { PartFile } from '../store/part.js';
 import { createPart, openPart, removeParts } from '../store/part-file.js';
@@ -14,7 +14,7 @@ import { nameOf } from './name.js';
 import type { Network } from './network.js';
 import { OverlapDiffers, receive } from './receive.js';
 import { headerOf } from './part-header.js';
-import { refuse } from './refuse.js';
+import { portal, refuse } from './refuse.js';
 import type { Throttle } from './throttle.js';
 
 /** A file that changed more often than this while it was fetched is given up. */
@@ -22,6 +22,10 @@ const MOST_CHANGES = 3;
 /** Bytes before a join that must come again and be equal. */
 const OVERLAP_BYTES = 64 * 1024;
 const WHOLE: Segment = { start: 0, end: null };
+/** With a rate limit, a piece at a time: what waits unread in buffers is lost with a killed worker (nginx on loopback: 4.5 MB a kill). */
+const LIMITED_BYTES = 768 * 1024;
+/** Between two such pieces a short overlap is enough. */
+const LIMITED_OVERLAP_BYTES = 4 * 1024;
 /** Of a download that broke off a thousand times, the last joins tell enough. */
 const MOST_RESUMES = 50;
 
@@ -44,6 +48,8 @@ export class Download {
   /** Without a known total: whether the body has ended, and how far that is believed. */
   #end: 'open' | 'to-be-probed' | 'unverified' = 'open';
   #progressed = false;
+  /** Where the last piece that this attempt fetched ends. */
+  #continues: number | null = null;
   #refusals = 0;
   #name: string;
   #told = '';
@@ -107,8 +113,10 @@ export class Download {
     const { spec, secrets } = this.#job;
     const part = this.received === 0 ? null : this.#part;
     const wantsRest = part !== null && (this.#mode === 'conditional' || this.#mode === 'plain');
-    const from = wantsRest ? overlapStart(part.extents, part.compared, segment) : 0;
-    const end = wantsRest && segment.end !== part.header.total ? segment.end : null;
+    const overlap = segment.start === this.#continues ? LIMITED_OVERLAP_BYTES : OVERLAP_BYTES;
+    const from = wantsRest ? overlapStart(part.extents, part.compared, segment, overlap) : 0;
+    const most = this.#throttle.isLimited ? LIMITED_BYTES : null;
+    const end = wantsRest ? requestEnd(segment, part.header.total, most) : requestEnd(WHOLE, null, most);
     const asked = await ask(
       spec,
       secrets,
@@ -126,6 +134,7 @@ export class Download {
         join: wantsRest ? segment.start : 0,
         hasDigest: spec.checksum !== null,
         expectsNothing: spec.expectSize === 0,
+        isPageExpected: expectsPage(spec),
       };
       const verdict = judge(part?.header ?? null, by, asked.answer);
       if (part !== null && this.#end === 'to-be-probed' && (await this.#probed(part, verdict, asked))) return null;
@@ -150,11 +159,8 @@ export class Download {
         this.#mode = verdict.mode;
         this.#restart = verdict.restart ?? this.#restart;
         return null;
-      case 'portal': {
-        const message = `a web page came in place of the file, as a log-in page would; ${this.received} bytes are kept`;
-        const error = errorInfo(new PosteError('malformed-answer', message, { hint: 'log in to the network or the site', transient: true }));
-        return { kind: 'retry', error, progressed: this.#progressed, retryAfterMs: null, hostBusy: false, waitFor: 'portal' };
-      }
+      case 'portal':
+        return { ...portal(this.received), progressed: this.#progressed };
       case 'malformed':
         throw new PosteError('malformed-answer', verdict.message);
       case 'status': {
@@ -167,13 +173,12 @@ export class Download {
   }
 
   /** A version from its first byte: into a part file of its own, beside the one that it replaces. */
-  async #begin(verdict: Verdict & { kind: 'begin' }, asked: Asked): Promise<void> {
+  async #begin({ total, end, restart: reason }: Verdict & { kind: 'begin' }, asked: Asked): Promise<void> {
     const { temp, task, bootId, spec } = this.#job;
-    const { total, end } = verdict;
     checkSize(this.#job.spec, total);
     const old = this.#part;
     const dropped = old?.received ?? 0;
-    const restart = verdict.restart ?? this.#restart;
+    const restart = reason ?? this.#restart;
     const changes = (old?.header.changes ?? 0) + (dropped > 0 && restart?.changed === true ? 1 : 0);
     if (dropped > 0) {
       this.#countRestart(changes);
@@ -218,7 +223,8 @@ export class Download {
     const host = asked.hosts.at(-1) ?? provenance.finalHost;
     const others = provenance.resumes.filter(({ offset }) => offset !== join).slice(1 - MOST_RESUMES);
     const resumes = [...others, { offset: join, proof, overlapCompared: overlap.length, host }];
-    await part.describe({ ...part.header, total, provenance: { ...provenance, resumes } });
+    // The next piece of the same attempt is no resume.
+    if (join !== this.#continues) await part.describe({ ...part.header, total, provenance: { ...provenance, resumes } });
     await this.#tell(asked, part.header);
     const before = part.received;
     try {
@@ -240,6 +246,7 @@ export class Download {
       await receive(asked.exchange, part, { ...span, limit: sizeLimit(this.#job.spec) }, this.#throttle, report);
     } finally {
       this.#progressed ||= part.received > received || part.compared !== compared;
+      this.#continues = span.join + part.received - received;
     }
   }
 

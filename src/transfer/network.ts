@@ -66,6 +66,6 @@ function makeDispatcher(proxy: string | null, tls: { readonly ca?: string; reado
     proxyTunnel: false,
     proxyTls: { ...timeouts, rejectUnauthorized: tls.rejectUnauthorized },
     requestTls: { ...timeouts, ...tls },
-    factory: (origin, options) => new Pool(origin, { ...options, ...CLIENT }),
+    factory: (origin, options: Pool.Options) => new Pool(origin, { ...options, ...CLIENT }),
   });
 }

@@ -1,4 +1,4 @@
-import { errorInfo } from '../domain/errors.js';
+import { errorInfo, PosteError } from '../domain/errors.js';
 import { single } from '../domain/answer.js';
 import { printable } from '../domain/printable.js';
 import { isHostBusy, needOf, refusal } from '../domain/refusal.js';
@@ -17,4 +17,11 @@ export function refuse(asked: Asked, kept: number, hadBytes: boolean): AttemptOu
   }
   const need = needOf(status);
   return need !== null && (hadBytes || kept > 0) ? { kind: 'needs', code: need, error: told } : { kind: 'failed', error: told };
+}
+
+/** A page that nobody asked for: what is here is kept, and the file is asked for again later. */
+export function portal(received: number): AttemptOutcome & { kind: 'retry' } {
+  const message = `a web page came in place of the file, as a log-in page would${received === 0 ? '' : `; ${received} bytes are kept`}`;
+  const error = errorInfo(new PosteError('malformed-answer', message, { hint: 'log in to the network or the site; if the page is what you want, name it: -o NAME.html', transient: true }));
+  return { kind: 'retry', error, progressed: false, retryAfterMs: null, hostBusy: false, waitFor: 'portal' };
 }

@@ -18,6 +18,10 @@ export class Throttle {
   #waiters: readonly Waiter[] = [];
   #timer: NodeJS.Timeout | null = null;
 
+  get isLimited(): boolean {
+    return this.#rate !== null;
+  }
+
   /** Takes effect at once, for those who wait already too. */
   setRate(bytesPerSecond: number | null): void {
     this.#grant();

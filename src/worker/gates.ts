@@ -3,7 +3,7 @@ import { judgeConditions, type ConditionVerdict } from '../domain/conditions.js'
 import { conditionReasons, nextGate, type Gate } from '../domain/gate.js';
 import { parsePolicyTimes, type PolicyTimes } from '../domain/policy-times.js';
 import { relaxWhen } from '../domain/relax-when.js';
-import { isSettled, type Reason, type Task } from '../domain/task.js';
+import { isSettled, type Reason, type Task, type TaskSpec } from '../domain/task.js';
 
 interface Guarded {
   readonly gate: Gate | null;
@@ -85,10 +85,17 @@ export class Gates {
   }
 }
 
+/** Asked for of every task at every look. A task's spec is another object when it changes, and is no other task's. */
+const keys = new WeakMap<TaskSpec, string>();
+
 /** Tasks with the same conditions share a gate; those with a deadline relax each in its own time. */
 function keyOf({ spec, createdAt }: Task): string {
+  const known = keys.get(spec);
+  if (known !== undefined) return known;
   const { conditions, cwd } = spec;
-  return JSON.stringify([conditions, conditions.onlyIf === null ? '' : cwd, conditions.by === null ? 0 : createdAt]);
+  const key = JSON.stringify([conditions, conditions.onlyIf === null ? '' : cwd, conditions.by === null ? 0 : createdAt]);
+  keys.set(spec, key);
+  return key;
 }
 
 function isUnconditional({ spec: { conditions } }: Task): boolean {

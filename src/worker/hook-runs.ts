@@ -1,6 +1,7 @@
 import { hookEnvironment, hookEventId, hookInput, hookRetryDelay, type HookFacts } from '../domain/delivery.js';
+import { errorInfo } from '../domain/errors.js';
 import type { EventBody } from '../domain/events.js';
-import type { Session } from '../domain/session.js';
+import { hookPending, type Session } from '../domain/session.js';
 import type { HookState, Task } from '../domain/task.js';
 import { runHook } from '../delivery/hook.js';
 import { tryTurn, type Turn } from '../delivery/intent.js';
@@ -32,20 +33,24 @@ export class HookRuns {
     return this.#running.size > 0;
   }
 
-  /** Starts every hook that is due. One that was running when a worker died is due again. `now` is epoch milliseconds. */
+  /**
+   * Starts the hooks that are due, no more at once than there are transfers at once. One that was running when a worker died is due
+   * again. `now` is epoch milliseconds.
+   */
   runDue(session: Session, now: number): void {
     for (const task of session.tasks.values()) {
-      if (this.#isDue(task.number, task.hook, now)) this.#track(task.number, this.#runForTask(session, task));
+      if (this.#running.size >= session.settings.jobs) return;
+      if (this.#isDue(task.number, task.hook, now)) this.#runForTask(session, task);
     }
     const { onComplete } = session.settings;
-    if (onComplete !== null && this.#isDue(SESSION, session.completeHook, now)) this.#track(SESSION, this.#runForSession(session, onComplete));
+    if (onComplete !== null && this.#isDue(SESSION, session.completeHook, now)) this.#runForSession(session, onComplete);
   }
 
   /** When the next hook is due, epoch milliseconds; `null` when none is. */
   nextAt(session: Session): number | null {
+    if (this.isBusy) return null;
     const hooks = [session.completeHook, ...[...session.tasks.values()].map(({ hook }) => hook)];
-    const times = hooks.flatMap((hook) => (hook.kind === 'due' ? [hook.notBefore] : []));
-    return times.length === 0 || this.isBusy ? null : Math.min(...times);
+    return hooks.reduce<number | null>((next, hook) => (hook.kind === 'due' && !(next !== null && next <= hook.notBefore) ? hook.notBefore : next), null);
   }
 
   /** Ends what is running; it is due again for the next worker. */
@@ -59,27 +64,50 @@ export class HookRuns {
     return hook.kind === 'running' || (hook.kind === 'due' && hook.notBefore <= now);
   }
 
-  #track(key: number, run: Promise<void>): void {
-    const tracked = run.finally(() => {
-      this.#running.delete(key);
-      this.#onEnd();
-    });
+  /** A run never rejects: what keeps it from being told is a journal that cannot be written, and that ends the worker's loop. */
+  #track(key: number, facts: HookFacts | null, hook: HookState, run: (facts: HookFacts) => Promise<void>): void {
+    if (facts === null) return;
+    const tracked = run(facts)
+      .catch((error: unknown) => this.#failed(facts, hook, errorInfo(error).message))
+      .catch(() => undefined)
+      .finally(() => {
+        this.#running.delete(key);
+        this.#onEnd();
+      });
     this.#running.set(key, tracked);
   }
 
-  async #runForTask(session: Session, task: Task): Promise<void> {
-    const { number } = task;
-    const facts = taskFacts(session, task);
+  /** Something else than the command failed (the disk refused, a newer poste has the delivery): a failed run, unless it was told how it ended. */
+  async #failed(facts: HookFacts, before: HookState, message: string): Promise<void> {
+    const { session } = this.#owned.journal;
+    const hook = facts.task === null ? session?.completeHook : session?.tasks.get(facts.task)?.hook;
+    if (hook === undefined || !hookPending(hook) || failuresOf(hook) !== failuresOf(before) || this.#stop.signal.aborted) return;
+    await this.#commit({ type: 'hook.started', ...whichHook(facts), run: failuresOf(before) + 1 });
+    await this.#commit({ type: 'hook.finished', ...whichHook(facts), ok: false, message: printable(message, 200), retryAt: retryAt(failuresOf(before) + 1) });
+  }
+
+  #runForTask(session: Session, task: Task): void {
     const command = task.spec.onFinish;
-    if (command === null || facts === null) return;
+    if (command === null) return;
+    this.#track(task.number, taskFacts(session, task), task.hook, (facts) => this.#runInTurn(task, command, facts));
+  }
+
+  #runForSession(session: Session, command: string): void {
+    const { hookTimeoutMs } = session.settings;
+    this.#track(SESSION, sessionFacts(session), session.completeHook, async (facts) => {
+      await this.#run({ command, cwd: session.cwd, timeoutMs: hookTimeoutMs, facts, hook: session.completeHook });
+    });
+  }
+
+  async #runInTurn(task: Task, command: string, facts: HookFacts): Promise<void> {
     const { paths } = this.#owned;
-    const attempt = await tryTurn(paths, { task: number, by: 'hook', eventId: facts.eventId, move: null, insideHook: null });
+    const attempt = await tryTurn(paths, { task: task.number, by: 'hook', eventId: facts.eventId, move: null, insideHook: null });
     if (attempt.kind === 'held') {
       await new Promise((resolve) => setTimeout(resolve, TURN_LOOK_MS));
       return;
     }
     try {
-      const ok = await this.#run({ command, cwd: task.spec.cwd, timeoutMs: task.spec.hookTimeoutMs, facts, task: number, hook: task.hook });
+      const ok = await this.#run({ command, cwd: task.spec.cwd, timeoutMs: task.spec.hookTimeoutMs, facts, hook: task.hook });
       const left = await this.#leftBehind(attempt.turn, task, ok);
       if (left === 'claimed') await attempt.turn.close();
     } finally {
@@ -87,24 +115,16 @@ export class HookRuns {
     }
   }
 
-  async #runForSession(session: Session, command: string): Promise<void> {
-    const { hookTimeoutMs } = session.settings;
-    await this.#run({ command, cwd: session.cwd, timeoutMs: hookTimeoutMs, facts: sessionFacts(session), task: null, hook: session.completeHook });
-  }
-
   /** One run, told to the journal before and after. A run that the worker's end cut short counts for nothing: it is due again. */
-  async #run(run: { command: string; cwd: string; timeoutMs: number; facts: HookFacts; task: number | null; hook: HookState }): Promise<boolean> {
-    const { command, cwd, timeoutMs, facts, task, hook } = run;
-    const failures = hook.kind === 'due' || hook.kind === 'running' ? hook.failures : 0;
-    const which = { hook: task === null ? 'complete' : 'finish', eventId: facts.eventId, ...(task === null ? {} : { task }) } as const;
-    await this.#commit({ type: 'hook.started', ...which, run: failures + 1 });
+  async #run(run: { command: string; cwd: string; timeoutMs: number; facts: HookFacts; hook: HookState }): Promise<boolean> {
+    const { command, cwd, timeoutMs, facts, hook } = run;
+    const number = failuresOf(hook) + 1;
+    await this.#commit({ type: 'hook.started', ...whichHook(facts), run: number });
     const env = hookEnvironment(process.env, facts);
-    const result = await runHook({ command, cwd, env, stdin: hookInput(facts), timeoutMs, signal: this.#stop.signal });
-    if (this.#stop.signal.aborted && !result.ok) return false;
-    const retryIn = result.ok ? null : hookRetryDelay(failures + 1);
-    const retryAt = retryIn === null ? null : Date.now() + retryIn;
-    await this.#commit({ type: 'hook.finished', ...which, ok: result.ok, message: printable(result.message, 200), retryAt });
-    return result.ok;
+    const { ok, message } = await runHook({ command, cwd, folder: this.#owned.paths.dir, env, stdin: hookInput(facts), timeoutMs, signal: this.#stop.signal });
+    if (this.#stop.signal.aborted && !ok) return false;
+    await this.#commit({ type: 'hook.finished', ...whichHook(facts), ok, message: printable(message, 200), retryAt: ok ? null : retryAt(number) });
+    return ok;
   }
 
   /** After exit 0, a file that is no longer where it was has been taken by the hook. */
@@ -123,6 +143,20 @@ export class HookRuns {
   async #commit(body: EventBody): Promise<void> {
     await this.#owned.journal.commit(() => [body]);
   }
+}
+
+function failuresOf(hook: HookState): number {
+  return hook.kind === 'due' || hook.kind === 'running' ? hook.failures : 0;
+}
+
+/** When it is run again after so many failures, epoch milliseconds; `null` when it is not. */
+function retryAt(failures: number): number | null {
+  const delay = hookRetryDelay(failures);
+  return delay === null ? null : Date.now() + delay;
+}
+
+function whichHook({ task, eventId }: HookFacts): { hook: 'finish' | 'complete'; eventId: string; task?: number } {
+  return task === null ? { hook: 'complete', eventId } : { hook: 'finish', eventId, task };
 }
 
 /** What a task's hook is told, or `null` when the task is in no state that has one. */

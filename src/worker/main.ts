@@ -2,11 +2,13 @@
  * The worker process: `node main.js ID`, with POSTE_HOME in its environment. Exit 0: it has done its work, or the session
  * belongs to someone else. Its last line of output is what `start` shows when it fails.
  */
-import { PosteError } from '../domain/errors.js';
+import { errorInfo, PosteError } from '../domain/errors.js';
+import { closeInherited } from '../platform/inherited.js';
 import { VERSION } from '../platform/version.js';
 import { take } from '../store/ownership.js';
 import { sessionPaths } from '../store/paths.js';
 
+closeInherited();
 const [id] = process.argv.slice(2);
 const home = process.env['POSTE_HOME'];
 
@@ -22,6 +24,9 @@ try {
     await work({ id, home, paths, ownership: taken.ownership });
   }
 } catch (error) {
+  // The session was forgotten meanwhile: there is nothing to do.
+  if (error instanceof PosteError && error.code === 'no-session') process.exit(0);
   console.error(`${new Date().toISOString()} ${error instanceof PosteError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  process.exitCode = error instanceof PosteError ? error.exitCode : 1;
+  // At once: as long as it lives this process owns the session, and whatever it left under way keeps it alive.
+  process.exit(errorInfo(error).exitCode);
 }

@@ -1,13 +1,12 @@
 import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
 import type { EventBody } from '../domain/events.js';
-import { formatDuration } from '../domain/quantities.js';
 import { retryDelay } from '../domain/retry.js';
 import type { ReasonCode, Task } from '../domain/task.js';
 import { writeReceipt } from '../delivery/receipt.js';
 import { currentBootId } from '../platform/process-identity.js';
 import { VERSION } from '../platform/version.js';
 import { finish, undoFinish } from '../store/finished.js';
-import { keepWantedSecrets, type OwnedSession } from '../store/owned-session.js';
+import type { OwnedSession } from '../store/owned-session.js';
 import { receivedBytes, removeParts } from '../store/part-file.js';
 import { tempPaths, type TempPaths } from '../store/paths.js';
 import { attempt, type AttemptOutcome } from '../transfer/attempt.js';
@@ -17,7 +16,8 @@ import type { Gates } from './gates.js';
 import type { HostPauses } from './host-pauses.js';
 import { LiveProgress } from './live-progress.js';
 
-const DISK_FULL_LOOK_MS = 5000;
+/** What passes by itself, but not at once: how long until the next look, milliseconds. */
+const LOOK_AGAIN_MS = { 'disk-full': 5000, portal: 30_000 } as const;
 
 interface Running {
   readonly urlHash: string;
@@ -69,9 +69,9 @@ export class Transfers {
   start(task: Task): void {
     const abort = new AbortController();
     const ended = this.#run(task, abort.signal)
-      .catch(async (error: unknown) => {
-        await this.#commit([{ type: 'task.failed', task: task.number, error: errorInfo(error) }]);
-      })
+      .catch((error: unknown) => this.#record(task.number, failure(errorInfo(error))))
+      // What cannot even be recorded now is a journal that cannot be written, and that ends the worker's loop.
+      .catch(() => undefined)
       .finally(() => {
         this.#running.delete(task.number);
         this.#live.end(task.number);
@@ -80,7 +80,7 @@ export class Transfers {
     this.#running.set(task.number, { urlHash: task.spec.urlHash, abort, ended });
   }
 
-  /** Resolves when the task's request is torn down and its bytes are synced. */
+  /** Resolves when the task's request is torn down and its bytes are synced. Never rejects. */
   async stop(task: number): Promise<void> {
     const running = this.#running.get(task);
     running?.abort.abort();
@@ -101,6 +101,11 @@ export class Transfers {
   async #run(task: Task, signal: AbortSignal): Promise<void> {
     const { owned } = this.#context;
     const { number } = task;
+    const missing = owned.secrets.missing(number, task.spec);
+    if (missing !== null) {
+      await this.#record(number, without(missing));
+      return;
+    }
     await undoFinish(this.#temp, number);
     const offset = await receivedBytes(this.#temp, number, currentBootId());
     this.#live.begin(number, offset, task.representation?.total ?? null);
@@ -153,8 +158,12 @@ export class Transfers {
         await this.#commit([{ type: 'task.waiting', task: number, reasons: [reason] }]);
         return;
       }
-      case 'retry':
-        await this.#commit([await this.#retry(task, outcome)]);
+      case 'retry': {
+        const event = await this.#retry(task, outcome);
+        const recorded = await this.#commit([event]);
+        // It failed before it was told to have started: without a word it would be started again at once, for ever.
+        if (recorded === 0 && event.type === 'task.retrying') await this.#commit([{ type: 'task.waiting', task: number, reasons: [event.reason] }]);
+      }
     }
   }
 
@@ -182,7 +191,7 @@ export class Transfers {
     // Cancelled meanwhile: the bytes become a part again, so that `retry` and `--purge` find them where they look.
     if (events === 0) await undoFinish(this.#temp, task.number);
     else await removeParts(this.#temp, task.number);
-    await keepWantedSecrets(owned);
+    if (events > 0) await owned.secrets.drop(task.number);
   }
 
   /** The one place that decides about another try. */
@@ -192,10 +201,12 @@ export class Transfers {
     const fruitless = progressed ? 0 : task.fruitless + (counts ? 1 : 0);
     if (task.spec.retries !== null && fruitless > task.spec.retries) return { type: 'task.failed', task: task.number, error: exhausted(error, fruitless) };
     const now = Date.now();
-    const delay = waitFor === 'disk-full' ? DISK_FULL_LOOK_MS : retryDelay({ fruitless: Math.max(1, fruitless), retryAfterMs, random: Math.random() });
+    // "Retry-After: 0" asks for nothing: taken at its word it would be a request after the other, for ever.
+    const asked = retryAfterMs === 0 ? null : retryAfterMs;
+    const delay = waitFor !== null ? LOOK_AGAIN_MS[waitFor] : retryDelay({ fruitless: Math.max(1, fruitless), retryAfterMs: asked, random: Math.random() });
     if (hostBusy) await this.#context.hosts.pause(task, now, delay);
-    const code: ReasonCode = waitFor === 'disk-full' ? 'disk-full' : retryAfterMs !== null ? 'retry-after' : 'backoff';
-    const message = `${error.message}; tried again in ${formatDuration(delay)}`;
+    const code: ReasonCode = waitFor === 'disk-full' ? 'disk-full' : asked !== null ? 'retry-after' : 'backoff';
+    const { message } = error;
     const reason = { code, message, since: now, nextCheckAt: now + delay };
     return { type: 'task.retrying', task: task.number, error, progressed, counts, reason };
   }
@@ -210,6 +221,19 @@ export class Transfers {
     if (task === undefined) throw new PosteError('internal', `task ${number} is not in the journal`);
     return task;
   }
+}
+
+/** A failure beside the attempt itself: what passes by itself (a full disk) is tried again. */
+function failure(error: ErrorInfo): AttemptOutcome {
+  if (!error.transient) return { kind: 'failed', error };
+  return { kind: 'retry', error, progressed: false, retryAfterMs: null, hostBusy: false, waitFor: error.code === 'disk-full' ? 'disk-full' : null };
+}
+
+/** What was secret of the task is lost: without it the server would give something else, or nothing. */
+function without(missing: 'url' | 'headers'): AttemptOutcome {
+  const lost = missing === 'url' ? 'exact address' : 'headers';
+  const error = new PosteError('auth', `the record of this task's ${lost} is lost; what has arrived is kept: give the start command again as it was`);
+  return { kind: 'needs', code: missing === 'url' ? 'needs-url' : 'needs-auth', error: errorInfo(error) };
 }
 
 function exhausted(error: ErrorInfo, tries: number): ErrorInfo {

@@ -1,14 +1,23 @@
 import { setMaxListeners } from 'node:events';
 import { errorInfo, PosteError } from '../domain/errors.js';
 import { schedule } from '../domain/schedule.js';
-import { allSettled, countStates, isOver, isParked, type Session } from '../domain/session.js';
+import { isOver, isParked, type Session } from '../domain/session.js';
 import { isSettled } from '../domain/task.js';
 import { watchSleep } from '../conditions/sleep-watch.js';
 import { isDeliveryUnderWay } from '../delivery/under-way.js';
 import { recoverIntents } from '../delivery/settle.js';
 import { VERSION } from '../platform/version.js';
-import { pendingIds, sweepAnswers } from '../store/inbox.js';
-import { isForgettable, openOwned, removeSession, serveInbox, type OwnedSession } from '../store/owned-session.js';
+import { pendingIds, sweepInbox } from '../store/inbox.js';
+import {
+  isForgettable,
+  keepWantedSecrets,
+  leaveEmpty,
+  openOwned,
+  removeSession,
+  serveInbox,
+  settleSession,
+  type OwnedSession,
+} from '../store/owned-session.js';
 import type { Ownership } from '../store/ownership.js';
 import type { SessionPaths } from '../store/paths.js';
 import { Doorbell } from './doorbell.js';
@@ -31,29 +40,42 @@ const SHORTEST_SLEEP_MS = 10;
 
 /** Serves one session until nothing is left to do, a signal ends it, or its ownership is lost. */
 export async function work({ id, home, paths, ownership }: Work): Promise<void> {
-  const owned = await openOwned(id, paths, ownership);
+  const end = signalled();
+  const owned = await openOwned(id, paths, ownership, end);
   await serveInbox(owned, () => Promise.resolve());
   const { session } = owned.journal;
   if (session === null || session.forgotten) {
-    await removeSession(owned);
+    await (session === null ? leaveEmpty(owned) : removeSession(owned));
     return;
   }
   const { pid } = process;
   await owned.journal.commit(() => [{ type: 'worker.started', pid, version: VERSION }]);
-  await sweepAnswers(paths, Date.now());
+  await sweepInbox(paths, Date.now());
   await recoverIntents(paths, session, async ({ task, path }) => {
     await owned.journal.commit(() => [{ type: 'task.claimed', task, path, by: 'claim' }]);
   });
-  const shift = new Shift(owned, home, session.temp);
-  const reason = await shift.run();
+  const reason = await new Shift(owned, home, session.temp, end).run();
   if (reason === 'forgotten') {
     await removeSession(owned);
     return;
   }
+  await keepWantedSecrets(owned);
   await owned.journal.commit(() => [{ type: 'worker.exited', pid, reason }]);
   await owned.journal.close();
   await ownership.release();
   // A request that came between the last look and the release has nobody: its asker sees no owner and starts another worker.
+}
+
+/** Ends with the first signal that wants this process gone; its name is the reason. A full disk is waited out until then and no longer. */
+function signalled(): AbortSignal {
+  const end = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      end.abort(name);
+    });
+  }
+  setMaxListeners(0, end.signal);
+  return end.signal;
 }
 
 /** One worker's time with a session: the loop, and all that it keeps going. */
@@ -64,13 +86,14 @@ class Shift {
   readonly #hosts: HostPauses;
   readonly #transfers: Transfers;
   readonly #hooks: HookRuns;
-  #signal: string | null = null;
+  readonly #end: AbortSignal;
 
-  constructor(owned: OwnedSession, home: string, temp: string) {
+  constructor(owned: OwnedSession, home: string, temp: string, end: AbortSignal) {
     const ring = (): void => {
       this.#doorbell.ring();
     };
     this.#owned = owned;
+    this.#end = end;
     this.#doorbell = new Doorbell(owned.paths.inbox);
     this.#gates = new Gates(process.env, ring);
     this.#hosts = new HostPauses(home);
@@ -81,16 +104,11 @@ class Shift {
 
   /** Returns why it ended, for the journal. */
   async run(): Promise<string> {
-    const onSignal = (signal: NodeJS.Signals): void => {
-      this.#signal ??= signal;
-      this.#doorbell.ring();
-    };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
-    process.on('SIGHUP', onSignal);
-    this.#owned.ownership.lost.addEventListener('abort', () => {
-      this.#doorbell.ring();
-    });
+    for (const ending of [this.#end, this.#owned.ownership.lost]) {
+      ending.addEventListener('abort', () => {
+        this.#doorbell.ring();
+      });
+    }
     const stopSleepWatch = watchSleep({
       tickMs: LONGEST_SLEEP_MS,
       readClocks: () => ({ wall: Date.now(), monotonic: performance.now() }),
@@ -114,7 +132,9 @@ class Shift {
     for (;;) {
       const kept = await serveInbox(this.#owned, () => this.#quiesce());
       if (!kept) return 'forgotten';
-      if (this.#signal !== null) return `ended by ${this.#signal}`;
+      if (this.#end.aborted) return `ended by ${String(this.#end.reason)}`;
+      // What was decided and could not be written is no ground to go on: the next worker begins from what is on disk.
+      if (this.#owned.journal.failure !== null) throw this.#owned.journal.failure;
       if (this.#owned.ownership.lost.aborted || !(await this.#owned.ownership.stillMine())) {
         throw new PosteError('worker', 'another worker has taken this session over; this one stops');
       }
@@ -156,11 +176,8 @@ class Shift {
     const waits = [...plan.stop, ...plan.wait];
     if (waits.length > 0) await journal.commit(() => waits.map(({ task, reasons }) => ({ type: 'task.waiting', task: task.number, reasons })));
     for (const task of plan.start) this.#transfers.start(task);
+    await settleSession(this.#owned);
     this.#hooks.runDue(this.#session(), now);
-    if (allSettled(this.#session()) && this.#session().settledSeq === null && this.#session().tasks.size > 0) {
-      await journal.commit((session) => (session === null ? [] : [{ type: 'session.settled', counts: countStates(session) }]));
-      this.#hooks.runDue(this.#session(), now);
-    }
     const next = Math.min(plan.nextAt ?? Number.POSITIVE_INFINITY, this.#hooks.nextAt(this.#session()) ?? Number.POSITIVE_INFINITY);
     return Math.max(SHORTEST_SLEEP_MS, Math.min(LONGEST_SLEEP_MS, next - now, this.#gates.dueIn(performance.now())));
   }

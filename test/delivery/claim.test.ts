@@ -218,7 +218,7 @@ describe('the destination', () => {
     await mkdir(join(shelf.out, 'there'));
     await symlink('there', join(shelf.out, 'linked'));
     const at = (to: string | null, taskTo: string | null = null): Promise<string> =>
-      resolveDestination({ to, cwd: shelf.out, name: 'n', taskTo });
+      resolveDestination({ to, cwd: shelf.out, name: 'n', taskTo, make: true });
     expect(await at(null)).toBe(join(shelf.out, 'n'));
     expect(await at('there')).toBe(join(shelf.out, 'there', 'n'));
     expect(await at('linked')).toBe(join(shelf.out, 'linked', 'n'));

@@ -1,5 +1,5 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -7,14 +7,18 @@ import { runHook, type HookRequest, type HookResult } from '../../src/delivery/h
 import { until } from '../support/wait.js';
 
 let cwd: string;
+let folder: string;
 beforeAll(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'poste-hook-'));
+  folder = await mkdtemp(join(tmpdir(), 'poste-hook-'));
 });
-afterAll(() => rm(cwd, { recursive: true, force: true }));
+afterAll(async () => {
+  for (const path of [cwd, folder]) await rm(path, { recursive: true, force: true });
+});
 
 function run(command: string, more: Partial<HookRequest> = {}): Promise<HookResult> {
   const env = { PATH: process.env['PATH'] ?? '', POSTE_FILE: '/some/file' };
-  return runHook({ command, cwd, env, stdin: '{"schema":1}\n', timeoutMs: 20_000, signal: new AbortController().signal, ...more });
+  return runHook({ command, cwd, folder, env, stdin: '{"schema":1}\n', timeoutMs: 20_000, signal: new AbortController().signal, ...more });
 }
 
 function isRunning(pid: string): boolean {
@@ -58,6 +62,38 @@ it('a hook ends when the worker has to', async () => {
   expect(await running).toMatchObject({ ok: false, exit: { kind: 'killed', signal: 'SIGTERM' } });
   expect(await run('echo never', { signal: stop.signal })).toMatchObject({ ok: false, exit: { kind: 'not-started' } });
 });
+
+it('its input and output can be opened by their names', async () => {
+  const result = await run('cat /dev/stdin; cat </proc/self/fd/0; echo to the terminal >>/dev/stderr; echo and here >>/dev/stdout');
+  expect(result.tail).toBe('{"schema":1}\n{"schema":1}\nto the terminal\nand here\n');
+  expect(await run('echo the only words >/dev/stderr; exit 3')).toMatchObject({ message: 'exit 3: the only words' });
+});
+
+it('nothing is left where its input and output were, and nobody can read along', async () => {
+  expect(await run(`stat -L -c %a /dev/stdin /dev/stdout; ls -A '${folder}'`)).toMatchObject({ ok: true, tail: '600\n600\n' });
+  expect(await readdir(folder)).toEqual([]);
+});
+
+it('a hook without a place for its input and output does not start, and says why', async () => {
+  const result = await run('touch never', { folder: join(folder, 'gone') });
+  expect(result).toMatchObject({ ok: false, exit: { kind: 'not-started' } });
+  expect(result.message).toContain('ENOENT');
+  expect(existsSync(join(cwd, 'never'))).toBe(false);
+});
+
+it('a command too long to be run does not start, and says why', async () => {
+  expect(await run(`: ${'x'.repeat(4_000_000)}`)).toMatchObject({ ok: false, exit: { kind: 'not-started' }, message: expect.stringContaining('E2BIG') as string });
+  expect(await readdir(folder)).toEqual([]);
+});
+
+it('output does not pile up on disk while a hook goes on', async () => {
+  const write = 'echo first; head -c 9000000 /dev/zero | tr "\\0" "a"; echo; echo before';
+  const wait = 'n=0; while [ $(stat -L -c %s /dev/stderr) -gt 8388608 ] && [ $n -lt 200 ]; do sleep 0.05; n=$((n + 1)); done';
+  const result = await run(`${write}; ${wait}; stat -L -c 'left: %s' /dev/stdout; echo after`);
+  const left = /a\nbefore\nleft: (\d+)\nafter\n$/.exec(result.tail.slice(-40))?.[1];
+  expect(Number(left)).toBeLessThanOrEqual(8_388_608);
+  expect(result.tail.length).toBe(64 * 1024);
+}, 20_000);
 
 it('megabytes of output are read, and only the end is kept', async () => {
   const before = process.memoryUsage().arrayBuffers;

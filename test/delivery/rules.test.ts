@@ -35,12 +35,12 @@ it('a hook that fails is run again five times, after 1 s and then twice as long 
 it('no variable of the worker reaches a hook but those a shell needs', () => {
   fc.assert(
     fc.property(fc.dictionary(fc.string(), fc.string()), (base) => {
-      const worker = { ...base, AWS_SECRET: 's', HTTPS_PROXY: 'http://u:p@x', LC_TIME: 'C', PATH: '/bin', LANG: undefined };
+      const worker = { ...base, AWS_SECRET: 's', HTTPS_PROXY: 'http://u:p@x', LC_TIME: 'C', PATH: '/bin', POSTE_HOME: '/home', LANG: undefined };
       const environment = hookEnvironment(worker, FACTS);
       const allowed = /^(POSTE_.*|PATH|HOME|LANG|LC_[A-Z]+|TMPDIR|USER|SHELL)$/;
       const others = Object.keys(environment).filter((name) => !allowed.test(name));
       expect(others).toEqual([]);
-      expect(environment).toMatchObject({ PATH: '/bin', LC_TIME: 'C', POSTE_FILE: '', POSTE_TASK: '1', POSTE_ERROR_CODE: 'not-found' });
+      expect(environment).toMatchObject({ PATH: '/bin', POSTE_HOME: '/home', LC_TIME: 'C', POSTE_FILE: '', POSTE_TASK: '1', POSTE_ERROR_CODE: 'not-found' });
     }),
   );
   expect(Object.keys(hookEnvironment({}, FACTS)).map((name) => name.slice(6)).join(' ')).toBe(

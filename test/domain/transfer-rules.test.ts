@@ -1,10 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { readAnswer } from '../../src/domain/answer.js';
 import { parseContentRange } from '../../src/domain/content-range.js';
+import { networkError } from '../../src/domain/network-error.js';
 import { proxyFor } from '../../src/domain/proxy.js';
 import { etaSeconds, sampled, startRate } from '../../src/domain/rate.js';
+import { refusal } from '../../src/domain/refusal.js';
 import { parseRetryAfter, retryDelay } from '../../src/domain/retry.js';
 import { compareValidators, ifRangeOf, validatorsOf } from '../../src/domain/validators.js';
+import { expectsPage, judge } from '../../src/domain/verdict.js';
 
 describe('Content-Range', () => {
   test.each([
@@ -130,4 +134,60 @@ describe('proxy', () => {
   ])('%s with NO_PROXY=%s', (url, no, expected) => expect(proxyFor(new URL(url), { ...proxy, no })).toBe(expected));
 
   test('none is none', () => expect(proxyFor(new URL('http://example.org/'), undefined)).toBe(null));
+});
+
+describe('a web page in place of a file', () => {
+  const url = 'https://example.org/dir/';
+  test.each([
+    ['image.iso', false],
+    ['archive.tar.gz', false],
+    ['film.mp4', false],
+    ['disk.7z', false],
+    ['README.md?page=index.html', false],
+    ['index.html', true],
+    ['INDEX.HTM', true],
+    ['view.php?file=image.iso', true],
+    ['fetch.do', true],
+    ['', true],
+    ['latest', true],
+    ['release-1.2', true],
+    ['file.%68tml', true],
+  ])('%s: may be a page: %s', (last, expected) => {
+    for (const namedBy of ['user', 'default'] as const) expect(expectsPage({ url: `${url}${last}`, namedBy, name: 'x' })).toBe(expected);
+  });
+
+  test('the name from the first URL still counts when another URL has taken its place', () => {
+    expect(expectsPage({ url: `${url}get`, namedBy: 'url', name: 'image.iso' })).toBe(false);
+  });
+
+  test('a name that the user chose allows a page, and forbids none', () => {
+    expect(expectsPage({ url: `${url}Node.js`, namedBy: 'user', name: 'node.html' })).toBe(true);
+    expect(expectsPage({ url: `${url}latest`, namedBy: 'user', name: 'image.iso' })).toBe(true);
+  });
+
+  const asked = { mode: 'open', from: 0, join: 0, hasDigest: false, expectsNothing: false, isPageExpected: false } as const;
+  const answer = (status: number, type: string) =>
+    readAnswer(status, { 'content-type': type, 'content-length': '10', ...(status === 206 ? { 'content-range': 'bytes 0-9/10' } : {}) });
+  test.each([200, 206])('as the first answer, %i, it is not taken for the file', (status) => {
+    for (const type of ['text/html; charset=utf-8', 'TEXT/HTML', 'application/xhtml+xml']) {
+      expect(judge(null, asked, answer(status, type))).toEqual({ kind: 'portal' });
+      expect(judge(null, { ...asked, isPageExpected: true }, answer(status, type))).toMatchObject({ kind: 'begin', total: 10 });
+      expect(judge(null, { ...asked, hasDigest: true }, answer(status, type))).toMatchObject({ kind: 'begin' });
+    }
+    expect(judge(null, asked, answer(status, 'application/octet-stream'))).toMatchObject({ kind: 'begin' });
+  });
+});
+
+test('credentials are asked for by the options there are', () => {
+  for (const status of [401, 403]) expect(refusal(status, 'h', '').hint).toBe('give credentials with --bearer-env NAME or --header-file FILE');
+});
+
+test('a name that does not resolve behind a proxy, or is the proxy’s, is not blamed on the target', () => {
+  const fault = { code: 'ENOTFOUND', message: 'getaddrinfo ENOTFOUND proxy', host: 'example.org', answered: false };
+  expect(networkError({ ...fault, viaProxy: true })).toMatchObject({
+    code: 'proxy',
+    transient: true,
+    message: 'the name of the proxy, or of example.org behind it, could not be resolved (ENOTFOUND)',
+  });
+  expect(networkError({ ...fault, viaProxy: false })).toMatchObject({ code: 'dns', transient: true });
 });

@@ -9,7 +9,7 @@ const file = content('hooks', 100_000);
 const served = serve(file, { etag: '"a"' });
 
 const PROMISED =
-  /^(POSTE_(EVENT|EVENT_ID|ID|TASK|FILE|NAME|SIZE|SHA256|URL|TO|STATUS|ERROR_CODE)|PATH|HOME|LANG|LC_\w+|TMPDIR|USER|SHELL)$/;
+  /^(POSTE_(EVENT|EVENT_ID|ID|TASK|FILE|NAME|SIZE|SHA256|URL|TO|STATUS|ERROR_CODE|HOME)|PATH|HOME|LANG|LC_\w+|TMPDIR|USER|SHELL)$/;
 /** Variables that /bin/sh sets by itself. */
 const OF_THE_SHELL = new Set(['PWD', 'OLDPWD', 'SHLVL', '_']);
 

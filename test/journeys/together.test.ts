@@ -54,7 +54,7 @@ test('twenty claims at one instant to twenty places: one gets the file, the othe
   expect((await home.journal()).filter(({ type }) => type === 'task.claimed')).toHaveLength(1);
 });
 
-test('twenty claims at one instant to one place: one path printed once; the others are told that another has it', { timeout: 180_000 }, async () => {
+test('twenty claims at one instant to one place: one path printed once, the others are told', { timeout: 180_000 }, async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => serve(file, { etag: '"a"' }));
   await home.run(['start', '--wait', origin.at('/one.bin')]);

@@ -19,7 +19,7 @@ export interface ServeOptions {
   /** Instead of the right Content-Range of a 206; `null` leaves it out. */
   readonly contentRange?: (first: number, last: number, total: number) => string | null;
   /** `none` without `chunked` makes the body end with the connection. */
-  readonly contentLength?: 'right' | 'none' | number | string;
+  readonly contentLength?: 'right' | 'none' | number;
   readonly contentType?: string;
   readonly chunked?: boolean;
   /** Answers as HTTP/1.0 and closes. */
@@ -57,8 +57,7 @@ interface Answer {
 }
 
 function answerTo(request: OriginRequest, file: Buffer, options: ServeOptions): Answer {
-  const ranged = request.range !== null && rangeApplies(request, options);
-  if (!ranged || request.range === null) {
+  if (request.range === null || !rangeApplies(request, options)) {
     return { status: options.status ?? 200, body: options.gzip ? gzipSync(file) : file, contentRange: null };
   }
   const total = file.length;
@@ -122,7 +121,7 @@ function asChunk(slice: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${slice.length.toString(16)}\r\n`), slice, Buffer.from('\r\n')]);
 }
 
-export function httpDate(date: Date | string): string {
+function httpDate(date: Date | string): string {
   return typeof date === 'string' ? date : date.toUTCString();
 }
 
@@ -173,11 +172,6 @@ export function hangUp(how: 'fin' | 'rst' = 'fin'): Behaviour {
 /** No answer, ever. */
 export function silence(): Behaviour {
   return (exchange) => exchange.pause(Infinity);
-}
-
-/** `behaviour` while at most `limit` requests are being answered, `otherwise` beyond. */
-export function atMost(limit: number, behaviour: Behaviour, otherwise: Behaviour = status(503)): Behaviour {
-  return (exchange) => (exchange.active() > limit ? otherwise(exchange) : behaviour(exchange));
 }
 
 /** One behaviour a request, in this order; the last goes on for good. */

@@ -41,8 +41,12 @@ export async function startNginx({ limitRate = 0 }: { limitRate?: number } = {})
   const errorLog = join(prefix, 'error.log');
   const child = spawn(BINARY, ['-p', prefix, '-c', 'nginx.conf', '-e', errorLog], { stdio: 'ignore' });
   const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  // A test that runs out of time is left where it stands: its nginx must not outlive the run.
+  const end = (): boolean => child.kill('SIGKILL');
+  process.once('exit', end);
   const stop = async (): Promise<void> => {
-    child.kill('SIGKILL');
+    process.off('exit', end);
+    end();
     await exited;
     await rm(prefix, { recursive: true, force: true });
   };

@@ -36,7 +36,7 @@ export class Origin implements AsyncDisposable {
   #server: Server | null = null;
   #port = 0;
   #active = 0;
-  #failure: unknown = null;
+  #failure: Error | null = null;
 
   constructor(script: Script, options: OriginOptions) {
     this.script = script;
@@ -111,7 +111,7 @@ export class Origin implements AsyncDisposable {
     const socket = this.#options.tls ? new TLSSocket(raw, { isServer: true, ...this.#options.tls }) : raw;
     socket.on('error', () => raw.destroy());
     void this.#converse(socket, raw, this.connections).catch((error: unknown) => {
-      this.#failure ??= error;
+      this.#failure ??= error instanceof Error ? error : new Error(String(error));
       raw.destroy();
     });
   }

@@ -8,6 +8,8 @@ import { until } from './wait.js';
 
 export type * from './contract.js';
 
+/* eslint-disable @typescript-eslint/no-unnecessary-type-parameters -- a test names the shape that the contract promises */
+
 const RUN = fileURLToPath(new URL('../../bin/run.js', import.meta.url));
 
 export interface RunOptions {
@@ -145,20 +147,16 @@ export class Home implements AsyncDisposable {
   }
 
   async #toItsEnd(running: Running, what: string, { timeoutMs = 30_000 }: RunOptions): Promise<Result> {
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      running.abandon();
-    }, timeoutMs);
+    const late = AbortSignal.timeout(timeoutMs);
+    late.addEventListener('abort', () => running.abandon());
     const result = await running.exit;
-    clearTimeout(timer);
-    if (late) throw new Error(`not over after ${timeoutMs} ms: ${what}\n${result.stdout}${result.stderr}`);
+    if (late.aborted) throw new Error(`not over after ${timeoutMs} ms: ${what}\n${result.stdout}${result.stderr}`);
     return result;
   }
 }
 
 /** A program that was started and may still run; what it wrote so far. */
-export class Running {
+class Running {
   stdout = '';
   stderr = '';
   readonly pid: number;

@@ -30,7 +30,7 @@ export async function startTerminal(command: string, { env, cwd, columns = 80, r
   return terminal;
 }
 
-export class Terminal implements AsyncDisposable {
+class Terminal implements AsyncDisposable {
   readonly #dir: string;
   readonly #env: Readonly<Record<string, string | undefined>>;
 

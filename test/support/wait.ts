@@ -30,10 +30,12 @@ export async function until<T>(
 /** Watches for `ms` that `probe` goes on giving what it gives now: the only way to see that something does not happen. */
 export async function stays(what: string, probe: () => unknown, ms: number): Promise<void> {
   const first = inspect(await probe());
-  for (const deadline = Date.now() + ms; Date.now() < deadline; await delay(POLL_MS)) {
+  const deadline = Date.now() + ms;
+  do {
+    await delay(POLL_MS);
     const now = inspect(await probe());
     if (now !== first) throw new Error(`${what} changed from ${first} to ${now}`);
-  }
+  } while (Date.now() < deadline);
 }
 
 function isTrue<T>(value: T): value is Exclude<T, false | null | undefined | 0 | ''> {

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { content, hangUp, inTurn, raw, redirect, serve, sha256, silence, startOrigin, status, type Behaviour, type ServeOptions } from '../support/origin.js';
+import { content, hangUp, inTurn, loginPage, raw, redirect, serve, sha256, silence, startOrigin, status, type Behaviour, type ServeOptions } from '../support/origin.js';
 import { makeRig } from './rig.js';
 
 const SIZE = 600_000;
@@ -246,6 +246,34 @@ test('a connection that is to close, reset while the rate limit holds it back, b
   rig.throttle.setRate(500_000);
   const outcome = await rig.run({ onProgress: ({ received }) => received > 100_000 && reset?.() });
   expect(outcome).toMatchObject({ kind: 'retry', error: { code: 'network' } });
+});
+
+test('a log-in page as the first answer is not the file; the file comes later', async () => {
+  await using origin = await startOrigin(({ path }) => (path === '/file.iso' ? redirect('/login') : loginPage()));
+  await using rig = await makeRig({ url: origin.at('/file.iso'), name: 'file.iso' });
+  expect(await rig.run()).toMatchObject({ kind: 'retry', waitFor: 'portal', progressed: false, error: { transient: true } });
+  expect(rig.told).toMatchObject({ verifications: 0, names: [] });
+  origin.script = () => serve(file, tagged);
+  expect(await rig.run()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
+  expect(rig.told.restarts).toEqual([]);
+});
+
+test('a page is the file where the address may be a page’s', async () => {
+  await using origin = await startOrigin(() => loginPage());
+  for (const name of ['index.html', 'latest']) {
+    await using rig = await makeRig({ url: origin.at(`/${name}`), name });
+    expect(await rig.run()).toMatchObject({ kind: 'complete' });
+  }
+});
+
+test('a proxy whose name does not resolve is not taken for the target', async () => {
+  for (const scheme of ['http', 'https']) {
+    const proxy = { [scheme]: 'http://no-such-proxy.invalid:3128' };
+    await using rig = await makeRig({ url: `${scheme}://example.org/file` }, { proxy });
+    const outcome = await rig.run();
+    expect(outcome).toMatchObject({ kind: 'retry', error: { code: 'proxy', transient: true } });
+    expect(outcome.kind === 'retry' && outcome.error.message).toContain('name of the proxy');
+  }
 });
 
 test('dropping the sockets ends what is under way, and the next try connects anew', async () => {

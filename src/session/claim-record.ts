@@ -1,0 +1,58 @@
+import { PosteError } from '../domain/errors.js';
+import type { Task } from '../domain/task.js';
+import { JournalReader } from '../store/journal-reader.js';
+import { ask, type Asking } from './ask.js';
+
+interface Waiting {
+  readonly task: number;
+  readonly path: string;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The journal as one claim of many files needs it: read on from where it was, and written to for several files at a time. */
+export class ClaimRecord {
+  readonly #asking: Asking;
+  readonly #reader: JournalReader;
+  #waiting: Waiting[] = [];
+  #isSending = false;
+
+  constructor(asking: Asking) {
+    this.#asking = asking;
+    this.#reader = new JournalReader(asking.paths.journal);
+  }
+
+  /** The task as it is now. @throws PosteError `no-task` when its session is gone */
+  async reload(number: number): Promise<Task> {
+    await this.#reader.poll();
+    const task = this.#reader.session?.tasks.get(number);
+    if (task === undefined) throw new PosteError('no-task', `session ${this.#asking.id} has no task ${number} any more`);
+    return task;
+  }
+
+  /** Resolves when the claim is durable. What comes while a request is under way shares the next one. */
+  record(task: number, path: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ task, path, resolve, reject });
+      if (!this.#isSending) void this.#send();
+    });
+  }
+
+  async #send(): Promise<void> {
+    this.#isSending = true;
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting;
+      this.#waiting = [];
+      try {
+        const { tasks } = await ask(this.#asking, { kind: 'claimed', claims: batch.map(({ task, path }) => ({ task, path })) });
+        for (const { task, resolve, reject } of batch) {
+          if (tasks.includes(task)) resolve();
+          else reject(new PosteError('nothing-to-claim', `task ${task} is not there to be claimed any more`));
+        }
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.#isSending = false;
+  }
+}

@@ -1,0 +1,170 @@
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { NewTask, Request } from '../../src/domain/requests.js';
+import { ask, type Asking } from '../../src/session/ask.js';
+import { readSession } from '../../src/session/read.js';
+import { isThere } from '../../src/store/files.js';
+import { pendingIds, submit, takeAnswer } from '../../src/store/inbox.js';
+import { openOwned, removeSession, serveInbox, type OwnedSession } from '../../src/store/owned-session.js';
+import { readOwner, take } from '../../src/store/ownership.js';
+import { sessionPaths } from '../../src/store/paths.js';
+import { specOf } from '../support/sessions.js';
+import { until } from '../support/wait.js';
+
+let home: string;
+let asking: Asking;
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'poste-ask-'));
+  asking = { home, id: 's', paths: sessionPaths(home, 's'), needsWorker: false, deadlineMs: 10_000 };
+});
+
+afterEach(async () => {
+  await rm(home, { recursive: true, force: true });
+});
+
+const SECRETS = { headers: [['authorization', 'secret']] } as const;
+
+function adding(...names: string[]): Request {
+  const tasks = names.map((name): NewTask => ({ spec: specOf({ name, urlHash: name }), secrets: SECRETS, paused: true, forceNew: false }));
+  return { kind: 'add', tasks, settings: {}, temp: null, defaultTemp: asking.paths.dir, cwd: '/' };
+}
+
+async function owning(): Promise<OwnedSession> {
+  const taken = await take(asking.paths, 'worker', '1');
+  if (taken.kind !== 'taken') throw new Error(`not taken: ${taken.kind}`);
+  return openOwned('s', asking.paths, taken.ownership, null);
+}
+
+async function givenBack({ journal, ownership }: OwnedSession): Promise<void> {
+  await journal.close();
+  await ownership.release();
+}
+
+const NOW = (): Promise<void> => Promise.resolve();
+
+async function states(): Promise<string[]> {
+  return [...((await readSession(home, 's'))?.session.tasks.values() ?? [])].map(({ state }) => state.kind);
+}
+
+describe('without a worker', () => {
+  it('a command does it itself, and owns the session no longer than that', async () => {
+    expect(await ask(asking, adding('a', 'b'))).toMatchObject({ ok: true, tasks: [1, 2] });
+    expect(await states()).toEqual(['paused', 'paused']);
+    expect(await readOwner(asking.paths)).toEqual({ kind: 'none' });
+    expect(await pendingIds(asking.paths)).toEqual([]);
+  });
+
+  it('a refusal reaches whoever asked, and leaves no session behind', async () => {
+    await expect(ask(asking, { kind: 'pause', names: [] })).rejects.toMatchObject({ code: 'no-session' });
+    expect(await readdir(join(home, 'sessions'))).toEqual([]);
+  });
+
+  it('whatever goes wrong, the session is given back and the request taken back', async () => {
+    await ask(asking, adding('a'));
+    await rm(asking.paths.secrets);
+    await mkdir(asking.paths.secrets);
+    for (let n = 0; n < 2; n += 1) await expect(ask(asking, { kind: 'cancel', names: [], purge: false })).rejects.toMatchObject({ code: 'EISDIR' });
+    expect([await readOwner(asking.paths), await pendingIds(asking.paths), await states()]).toEqual([{ kind: 'none' }, [], ['paused']]);
+  });
+
+  it('the last open task that is cancelled settles the session: nobody waits for a worker to say so', async () => {
+    await ask(asking, adding('a'));
+    await ask(asking, { kind: 'cancel', names: [], purge: false });
+    const view = await readSession(home, 's');
+    expect([view?.state, view?.session.settledSeq]).toEqual(['settled', 4]);
+    expect(await ask(asking, { kind: 'forget', mode: 'when-done', purge: false })).toMatchObject({ ok: true });
+    expect(await readSession(home, 's')).toBeNull();
+  });
+
+  it('twenty commands at once are all served', async () => {
+    await ask(asking, adding('seed'));
+    const all = await Promise.all(Array.from({ length: 20 }, (_, index) => ask(asking, adding(`n${index}`))));
+    expect(all.flatMap(({ tasks }) => tasks).sort((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, index) => index + 2));
+    expect(await readOwner(asking.paths)).toEqual({ kind: 'none' });
+  });
+});
+
+describe('an owner that is killed', () => {
+  it('after it recorded the tasks, before it kept their secrets: the next one keeps them, and adds nothing twice', async () => {
+    await mkdir(asking.paths.dir, { recursive: true });
+    const id = await submit(asking.paths, adding('a'));
+    const first = await owning();
+    await expect(serveInbox(first, () => Promise.reject(new Error('killed')))).rejects.toThrow('killed');
+    await givenBack(first);
+    expect(await takeAnswer(asking.paths, id)).toBeNull();
+    const next = await owning();
+    expect(next.secrets.get(1)).toEqual({});
+    expect(await serveInbox(next, NOW)).toBe(true);
+    expect(next.secrets.get(1)).toEqual(SECRETS);
+    await givenBack(next);
+    expect([await takeAnswer(asking.paths, id), await states()]).toEqual([{ ok: true, tasks: [1], existing: [1] }, ['paused']]);
+  });
+
+  it('before it answered: the next one answers, and pauses, cancels or retries nothing twice', async () => {
+    await ask(asking, adding('a'));
+    const id = await submit(asking.paths, { kind: 'cancel', names: ['1'], purge: true });
+    const first = await owning();
+    await rename(asking.paths.answers, `${asking.paths.answers}.away`);
+    await expect(serveInbox(first, NOW)).rejects.toMatchObject({ code: 'ENOENT' });
+    await rename(`${asking.paths.answers}.away`, asking.paths.answers);
+    await givenBack(first);
+    const seq = (await readSession(home, 's'))?.session.lastSeq;
+    const next = await owning();
+    await serveInbox(next, NOW);
+    await givenBack(next);
+    expect(await takeAnswer(asking.paths, id)).toMatchObject({ ok: true });
+    expect([await states(), (await readSession(home, 's'))?.session.lastSeq]).toEqual([['cancelled'], seq]);
+  });
+});
+
+describe('a session that is forgotten', () => {
+  it('takes no new tasks with it: they are in the session after it', async () => {
+    await ask(asking, adding('old'));
+    const owned = await owning();
+    await owned.journal.commit(() => [{ type: 'session.forgotten' }]);
+    const started = ask(asking, adding('new'));
+    await until('the request', async () => (await pendingIds(asking.paths)).length === 1);
+    expect(await serveInbox(owned, NOW)).toBe(false);
+    expect([(await pendingIds(asking.paths)).length, await readdir(asking.paths.answers)]).toEqual([1, []]);
+    await removeSession(owned);
+    expect(await started).toMatchObject({ ok: true, tasks: [1], existing: [] });
+    const view = await readSession(home, 's');
+    expect([...(view?.session.tasks.values() ?? [])].map(({ spec }) => spec.name)).toEqual(['new']);
+  });
+
+  it('whose owner died before it was removed is out of the way of a new one', async () => {
+    await ask(asking, adding('old'));
+    const owned = await owning();
+    await owned.journal.commit(() => [{ type: 'session.forgotten' }]);
+    await givenBack(owned);
+    expect(await readSession(home, 's')).toBeNull();
+    expect(await ask(asking, adding('new'))).toMatchObject({ ok: true, tasks: [1], existing: [] });
+    expect(await states()).toEqual(['paused']);
+  });
+
+  it('is owned until it is out of sight, so that nobody loses what he makes in its place', async () => {
+    await ask(asking, adding('old'));
+    const owned = await owning();
+    const seen: boolean[] = [];
+    const release = async (): Promise<void> => {
+      seen.push(await isThere(asking.paths.dir));
+      await owned.ownership.release();
+    };
+    const { gen, token, lost } = owned.ownership;
+    await removeSession({ ...owned, ownership: { gen, token, lost, stillMine: () => owned.ownership.stillMine(), release } });
+    expect(seen).toEqual([false]);
+    expect(await readdir(join(home, 'sessions'))).toEqual([]);
+  });
+});
+
+it('whoever finds the session owned and not answering is told so, and what he asked for is taken back', async () => {
+  await ask(asking, adding('a'));
+  const owned = await owning();
+  const refused = ask({ ...asking, deadlineMs: 100 }, { kind: 'cancel', names: [], purge: false });
+  await expect(refused).rejects.toMatchObject({ code: 'worker', message: expect.stringMatching(/does not answer.*taken back/) as string });
+  expect(await pendingIds(asking.paths)).toEqual([]);
+  await givenBack(owned);
+});

@@ -1,0 +1,108 @@
+import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Answer, Request } from '../../src/domain/requests.js';
+import { answerRequest, isPending, pendingIds, readRequest, submit, sweepInbox, takeAnswer, withdraw } from '../../src/store/inbox.js';
+import { sessionPaths, type SessionPaths } from '../../src/store/paths.js';
+import { seal } from '../../src/store/sealed.js';
+
+let home: string;
+let paths: SessionPaths;
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'poste-inbox-'));
+  paths = sessionPaths(home, 's');
+});
+
+afterEach(async () => {
+  await rm(home, { recursive: true, force: true });
+});
+
+const PAUSE: Request = { kind: 'pause', names: ['1'] };
+const GRANTED: Answer = { ok: true, tasks: [1], existing: [] };
+
+test('a request waits until it is answered, and nobody else can read it', async () => {
+  const id = await submit(paths, PAUSE);
+  expect(await pendingIds(paths)).toEqual([id]);
+  expect(await isPending(paths, id)).toBe(true);
+  expect(await readRequest(paths, id)).toEqual({ requestId: id, request: PAUSE });
+  expect(await takeAnswer(paths, id)).toBeNull();
+  expect((await stat(join(paths.inbox, `${id}.json`))).mode & 0o777).toBe(0o600);
+  expect((await stat(paths.inbox)).mode & 0o777).toBe(0o700);
+  await answerRequest(paths, id, GRANTED);
+  expect([await pendingIds(paths), await isPending(paths, id), await readRequest(paths, id)]).toEqual([[], false, null]);
+});
+
+test('an answer is taken once', async () => {
+  const id = await submit(paths, PAUSE);
+  await answerRequest(paths, id, GRANTED);
+  expect(await takeAnswer(paths, id)).toEqual(GRANTED);
+  expect(await takeAnswer(paths, id)).toBeNull();
+  expect(await readdir(paths.answers)).toEqual([]);
+});
+
+test('an owner that was killed between answering and removing answers again, and the asker takes one', async () => {
+  const id = await submit(paths, PAUSE);
+  const file = join(paths.inbox, `${id}.json`);
+  const request = await readFile(file);
+  await answerRequest(paths, id, GRANTED);
+  await writeFile(file, request);
+  await answerRequest(paths, id, { ...GRANTED, existing: [1] });
+  expect(await takeAnswer(paths, id)).toEqual({ ...GRANTED, existing: [1] });
+  expect(await pendingIds(paths)).toEqual([]);
+});
+
+test('requests are served in the order of asking, each with an id of its own', async () => {
+  const ids: string[] = [];
+  for (let n = 0; n < 20; n += 1) {
+    ids.push(await submit(paths, { kind: 'acknowledge', upTo: n }));
+    const before = Date.now();
+    while (Date.now() === before);
+  }
+  expect(await pendingIds(paths)).toEqual(ids);
+  const many = await Promise.all(Array.from({ length: 50 }, () => submit(paths, PAUSE)));
+  expect(new Set(many).size).toBe(50);
+});
+
+test('a request that was damaged on its way, or is of another version, is known as such', async () => {
+  const id = await submit(paths, PAUSE);
+  const file = join(paths.inbox, `${id}.json`);
+  const whole = await readFile(file, 'utf8');
+  for (const text of [whole.slice(0, -1), whole.replace('pause', 'cause'), '', '\0'.repeat(60), seal({ v: 2, request: PAUSE })]) {
+    await writeFile(file, text);
+    expect(await readRequest(paths, id)).toEqual({ requestId: id, request: null });
+  }
+});
+
+test('a damaged answer is none', async () => {
+  const id = await submit(paths, PAUSE);
+  await answerRequest(paths, id, GRANTED);
+  await writeFile(join(paths.answers, `${id}.json`), 'rubbish');
+  expect(await takeAnswer(paths, id)).toBeNull();
+});
+
+test('a request that was taken back is not served', async () => {
+  const id = await submit(paths, PAUSE);
+  await withdraw(paths, id);
+  await withdraw(paths, id);
+  expect(await pendingIds(paths)).toEqual([]);
+});
+
+test('half-written requests are not seen, and with answers that nobody took they are removed in time', async () => {
+  const id = await submit(paths, PAUSE);
+  await answerRequest(paths, await submit(paths, PAUSE), GRANTED);
+  await writeFile(join(paths.inbox, `.${id}.json.abcdef.tmp`), 'half of a sec');
+  expect(await pendingIds(paths)).toEqual([id]);
+  await sweepInbox(paths, Date.now());
+  expect([(await readdir(paths.inbox)).length, (await readdir(paths.answers)).length]).toEqual([2, 1]);
+  const longAgo = new Date(Date.now() - 3_600_000);
+  for (const directory of [paths.inbox, paths.answers]) for (const name of await readdir(directory)) await utimes(join(directory, name), longAgo, longAgo);
+  await sweepInbox(paths, Date.now());
+  expect([await readdir(paths.inbox), await readdir(paths.answers)]).toEqual([[`${id}.json`], []]);
+});
+
+test('there is nothing in the inbox of a session that is not there', async () => {
+  expect(await pendingIds(paths)).toEqual([]);
+  await sweepInbox(paths, Date.now());
+});
