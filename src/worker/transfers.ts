@@ -20,7 +20,8 @@ import { LiveProgress } from './live-progress.js';
 const LOOK_AGAIN_MS = { 'disk-full': 5000, portal: 30_000 } as const;
 
 interface Running {
-  readonly urlHash: string;
+  /** What the transfer began with and cannot change under way. */
+  readonly basis: string;
   readonly abort: AbortController;
   readonly ended: Promise<void>;
 }
@@ -52,9 +53,10 @@ export class Transfers {
     return new Set(this.#running.keys());
   }
 
-  /** Of the URL that the task's transfer began with. */
-  urlHash(task: number): string | undefined {
-    return this.#running.get(task)?.urlHash;
+  /** Whether the task's transfer, if it has one, goes by what is asked for now: the URL, the digest, the size. */
+  isCurrent(task: Task): boolean {
+    const running = this.#running.get(task.number);
+    return running === undefined || running.basis === basisOf(task);
   }
 
   setRate(bytesPerSecond: number | null): void {
@@ -77,7 +79,7 @@ export class Transfers {
         this.#live.end(task.number);
         this.#context.onEnd();
       });
-    this.#running.set(task.number, { urlHash: task.spec.urlHash, abort, ended });
+    this.#running.set(task.number, { basis: basisOf(task), abort, ended });
   }
 
   /** Resolves when the task's request is torn down and its bytes are synced. Never rejects. */
@@ -234,6 +236,10 @@ function without(missing: 'url' | 'headers'): AttemptOutcome {
   const lost = missing === 'url' ? 'exact address' : 'headers';
   const error = new PosteError('auth', `the record of this task's ${lost} is lost; what has arrived is kept: give the start command again as it was`);
   return { kind: 'needs', code: missing === 'url' ? 'needs-url' : 'needs-auth', error: errorInfo(error) };
+}
+
+function basisOf({ spec }: Task): string {
+  return JSON.stringify([spec.urlHash, spec.checksum, spec.maxSize, spec.expectSize]);
 }
 
 function exhausted(error: ErrorInfo, tries: number): ErrorInfo {

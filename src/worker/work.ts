@@ -182,11 +182,11 @@ class Shift {
     return Math.max(SHORTEST_SLEEP_MS, Math.min(LONGEST_SLEEP_MS, next - now, this.#gates.dueIn(performance.now())));
   }
 
-  /** After a request: what is paused, cancelled, settled or has another URL by now has no transfer under way when this resolves. */
+  /** After a request: what is paused, cancelled, settled or asked for otherwise by now has no transfer under way when this resolves. */
   async #quiesce(): Promise<void> {
     await this.#transfers.stopWhere((number) => {
       const task = this.#session().tasks.get(number);
-      return task === undefined || task.state.kind === 'paused' || isSettled(task) || this.#transfers.urlHash(number) !== task.spec.urlHash;
+      return task === undefined || task.state.kind === 'paused' || isSettled(task) || !this.#transfers.isCurrent(task);
     });
   }
 
