@@ -31,6 +31,9 @@ export default class Start extends PosteCommand {
   override async run(): Promise<void> {
     const { flags, argv } = await this.setUp(Start);
     const request = await startRequest(argv, flags, process.env);
+    if (request.tasks.some(({ spec }) => spec.checksum?.algorithm === 'sha1')) {
+      this.output.warn('sha1 can be forged: it tells a damaged file, and not a replaced one; sha256 tells both');
+    }
     const asking = this.asking(true);
     const started = await start(asking, request);
     if (flags.wait) {

@@ -69,7 +69,11 @@ test('attach and status --exit-code mirror the outcome; claim speaks of claiming
   await using origin = await startOrigin(routes({ '/good': good }));
   expect((await home.run(['start', '--wait', origin.at('/404')])).code).toBe(3);
   expect((await home.run(['claim', '--json'])).code).toBe(41);
-  await home.run(['start', '--wait', origin.at('/good')]);
+  // `start --wait` speaks of what it was asked for.
+  expect(await home.run(['start', '--wait', '-q', origin.at('/good')])).toMatchObject({ code: 0, stderr: '' });
+  const again = await home.run(['start', '--wait', '-q', origin.at('/404')]);
+  expect(again).toMatchObject({ code: 3, stdout: '' });
+  expect(again.stderr).toMatch(/^poste: [^\n]*404[^\n]*\n$/);
   expect((await home.run(['attach'])).code).toBe(3);
   expect((await home.run(['status', '--id', 'default', '--exit-code'])).code).toBe(3);
   expect((await home.run(['status', '--id', 'default'])).code).toBe(0);

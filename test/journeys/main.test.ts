@@ -1,4 +1,4 @@
-import { access, readFile, readdir } from 'node:fs/promises';
+import { access, readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { content, serve, sha256, startOrigin } from '../support/origin.js';
@@ -124,4 +124,31 @@ test('--to is remembered for claim; until then nothing is put there', async () =
   const path = join(home.cwd, 'shelf', 'film.mkv');
   expect(await home.run(['claim'], { cwd: home.root })).toMatchObject({ code: 0, stdout: `${path}\n` });
   expect(sha256(await readFile(path))).toBe(sha256(file));
+});
+
+test('a digest that is given later is compared with the file that is here', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => quickly);
+  await home.run(['start', '--wait', origin.at('/film.mkv')]);
+  expect((await home.run(['start', '--checksum', `sha256:${sha256(file)}`, origin.at('/film.mkv')])).code).toBe(0);
+  expect((await home.run(['start', '--checksum', `sha256:${'0'.repeat(64)}`, origin.at('/film.mkv')])).code).toBe(32);
+});
+
+test('the same claim again does not vouch for a file that is gone', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => quickly);
+  await home.run(['start', '--wait', '--to', 'here.bin', origin.at('/film.mkv')]);
+  await rm(join(home.cwd, 'here.bin'));
+  expect(await home.run(['claim', '--to', 'here.bin'])).toMatchObject({ code: 41, stdout: '' });
+});
+
+test('a name that two tasks have is no way to name one; a hundred files are claimed in one go', { timeout: 120_000 }, async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => serve(content('small', 100), { etag: '"s"' }));
+  const urls = Array.from({ length: 100 }, (_, n) => origin.at(`/${n}/same.bin`)).join('\n');
+  expect((await home.run(['start', '--wait', '-i', '-'], { input: urls, timeoutMs: 100_000 })).code).toBe(0);
+  expect((await home.run(['claim', 'same.bin'])).code).toBe(2);
+  const claimed = await home.run(['claim', '--to', 'all/', '--on-conflict', 'rename'], { timeoutMs: 60_000 });
+  expect({ code: claimed.code, lines: claimed.stdout.split('\n').length - 1 }).toEqual({ code: 0, lines: 100 });
+  expect(await readdir(join(home.cwd, 'all'))).toHaveLength(100);
 });
