@@ -14,9 +14,16 @@ export class Throttle {
   #rate: number | null = null;
   #granted = 0;
   #taken = 0;
-  #grantedAt = performance.now();
+  #grantedAt: number;
+  readonly #now: () => number;
   #waiters: readonly Waiter[] = [];
   #timer: NodeJS.Timeout | null = null;
+
+  /** `now`: monotonic milliseconds. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+    this.#grantedAt = now();
+  }
 
   get isLimited(): boolean {
     return this.#rate !== null;
@@ -39,12 +46,13 @@ export class Throttle {
     this.#taken += bytes;
     if (this.#taken <= this.#granted) return false;
     this.#waiters = [...this.#waiters, { at: this.#taken, release }];
-    if (this.#timer === null) this.#serve();
+    // Nobody is released before this has returned: whoever asks holds only then, and would hold for good.
+    if (this.#timer === null) this.#schedule();
     return true;
   }
 
   #grant(): void {
-    const now = performance.now();
+    const now = this.#now();
     const rate = this.#rate;
     const burst = rate === null ? 0 : Math.max(SMALLEST_BURST, rate * BURST_SECONDS);
     const earned = rate === null ? Number.POSITIVE_INFINITY : (rate * (now - this.#grantedAt)) / 1000;
@@ -59,12 +67,16 @@ export class Throttle {
     const rate = this.#rate;
     const due = this.#waiters.filter(({ at }) => rate === null || at <= this.#granted);
     this.#waiters = this.#waiters.filter((waiter) => !due.includes(waiter));
-    const [first] = this.#waiters;
-    if (first !== undefined && rate !== null) {
-      const delay = Math.min(((first.at - this.#granted) / rate) * 1000, 60_000);
-      this.#timer = setTimeout(() => this.#serve(), Math.max(1, Math.ceil(delay)));
-      this.#timer.unref();
-    }
+    this.#schedule();
     for (const { release } of due) release();
+  }
+
+  #schedule(): void {
+    const [first] = this.#waiters;
+    const rate = this.#rate;
+    if (first === undefined || rate === null) return;
+    const delay = Math.min(((first.at - this.#granted) / rate) * 1000, 60_000);
+    this.#timer = setTimeout(() => this.#serve(), Math.max(1, Math.ceil(delay)));
+    this.#timer.unref();
   }
 }

@@ -8,9 +8,10 @@ import { recoverIntents, type RecordClaim } from '../../src/delivery/settle.js';
 import { PosteError } from '../../src/domain/errors.js';
 import { DEFAULT_SETTINGS, type SessionEvent } from '../../src/domain/events.js';
 import { SessionFold, type Session } from '../../src/domain/session.js';
-import type { Task, TaskSpec } from '../../src/domain/task.js';
+import type { Task } from '../../src/domain/task.js';
 import { createFile, makeDir, readIfThere, systemCode } from '../../src/store/files.js';
 import { sessionPaths, tempPaths, type SessionPaths } from '../../src/store/paths.js';
+import { specOf } from '../support/sessions.js';
 
 export const NAME = 'big.tar.gz';
 const ID = 'shelf';
@@ -133,27 +134,4 @@ async function clear(...folders: string[]): Promise<void> {
   for (const folder of folders) await rm(folder, { recursive: true, force: true });
 }
 
-const SPEC: TaskSpec = {
-  url: 'https://example.org/big.tar.gz',
-  urlHash: '00',
-  name: NAME,
-  namedBy: 'url',
-  label: null,
-  priority: 'normal',
-  to: null,
-  cwd: '/',
-  checksum: null,
-  connections: 'auto',
-  conditions: { when: null, onlyIf: null, unmetered: false, notBefore: null, by: null },
-  onFinish: null,
-  hookTimeoutMs: 1000,
-  stallTimeoutMs: 1000,
-  giveUpAfterMs: 1_000_000,
-  retries: null,
-  maxSize: null,
-  expectSize: null,
-  headerNames: [],
-  userAgent: null,
-  caFile: null,
-  insecure: false,
-};
+const SPEC = specOf({ url: 'https://example.org/big.tar.gz', name: NAME });

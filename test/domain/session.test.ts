@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_SETTINGS, type EventBody, type SessionEvent } from '../../src/domain/events.js';
 import { allSettled, countStates, hookPending, isLegal, isOver, SessionFold, sessionState } from '../../src/domain/session.js';
 import type { Session } from '../../src/domain/session.js';
-import { isSettled, type Task, type TaskSpec, type TaskStateKind } from '../../src/domain/task.js';
+import { isSettled, type Task, type TaskStateKind } from '../../src/domain/task.js';
+import { specOf } from '../support/sessions.js';
 
 /** Where a task may go from each state, whatever the event. */
 const NEXT: Readonly<Record<TaskStateKind, readonly TaskStateKind[]>> = {
@@ -19,30 +20,7 @@ const NEXT: Readonly<Record<TaskStateKind, readonly TaskStateKind[]>> = {
   expired: ['queued'],
 };
 
-const spec: TaskSpec = {
-  url: 'https://example.org/a',
-  urlHash: '00',
-  name: 'a',
-  namedBy: 'url',
-  label: null,
-  priority: 'normal',
-  to: null,
-  cwd: '/',
-  checksum: null,
-  connections: 'auto',
-  conditions: { when: null, onlyIf: null, unmetered: false, notBefore: null, by: null },
-  onFinish: 'true',
-  hookTimeoutMs: 1000,
-  stallTimeoutMs: 1000,
-  giveUpAfterMs: 1000,
-  retries: null,
-  maxSize: null,
-  expectSize: null,
-  headerNames: [],
-  userAgent: null,
-  caFile: null,
-  insecure: false,
-};
+const spec = specOf({ onFinish: 'true', giveUpAfterMs: 1000 });
 
 const settings = { ...DEFAULT_SETTINGS, onComplete: 'true' };
 const created: EventBody = { type: 'session.created', id: 's', temp: '/t', cwd: '/', settings };

@@ -7,31 +7,9 @@ import { tempPaths, type TempPaths } from '../../src/store/paths.js';
 import { attempt, type AttemptOutcome, type Progress } from '../../src/transfer/attempt.js';
 import { Network } from '../../src/transfer/network.js';
 import { Throttle } from '../../src/transfer/throttle.js';
+import { specOf } from '../support/sessions.js';
 
-const SPEC: TaskSpec = {
-  url: 'http://127.0.0.1/',
-  urlHash: '',
-  name: 'file',
-  namedBy: 'url',
-  label: null,
-  priority: 'normal',
-  to: null,
-  cwd: '/',
-  checksum: null,
-  connections: 'auto',
-  conditions: { when: null, onlyIf: null, unmetered: false, notBefore: null, by: null },
-  onFinish: null,
-  hookTimeoutMs: 1000,
-  stallTimeoutMs: 10_000,
-  giveUpAfterMs: 1e9,
-  retries: null,
-  maxSize: null,
-  expectSize: null,
-  headerNames: [],
-  userAgent: null,
-  caFile: null,
-  insecure: false,
-};
+const SPEC = specOf({ url: 'http://127.0.0.1/', name: 'file', stallTimeoutMs: 10_000 });
 
 export interface Told {
   readonly names: string[];
