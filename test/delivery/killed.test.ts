@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OnConflict } from '../../src/delivery/destination.js';
-import { compileClaimer } from './compiled.js';
+import { compile } from '../support/compiled.js';
 import { claim, claimedPath, deliveredOnlyTo, makeShelf, NAME, otherFileSystem, recover, type Shelf } from './shelf.js';
 
 let compiled: string;
 beforeAll(async () => {
-  compiled = await compileClaimer();
+  compiled = await compile('src/delivery', 'src/domain', 'src/platform', 'src/store', 'test/delivery', 'test/support/sessions.ts');
 });
 afterAll(() => rm(compiled, { recursive: true, force: true }));
 

@@ -8,12 +8,12 @@ import { takeTurn, tryTurn, Turn } from '../../src/delivery/intent.js';
 import { ownIdentity } from '../../src/platform/process-identity.js';
 import { makeDir } from '../../src/store/files.js';
 import { intentPath } from '../../src/store/paths.js';
-import { compileClaimer } from './compiled.js';
+import { compile } from '../support/compiled.js';
 import { claim, claimedPath, deliveredOnlyTo, makeShelf, recover, type Shelf } from './shelf.js';
 
 let compiled: string;
 beforeAll(async () => {
-  compiled = await compileClaimer();
+  compiled = await compile('src/delivery', 'src/domain', 'src/platform', 'src/store', 'test/delivery', 'test/support/sessions.ts');
 });
 afterAll(() => rm(compiled, { recursive: true, force: true }));
 
