@@ -45,10 +45,13 @@ test('a body is cut after exactly the byte asked for, by FIN and by RST, with a 
   for (const endWith of ['fin', 'rst'] as const) {
     for (const shape of [{}, { chunked: true }, { contentLength: 'none' as const }, { http10: true }]) {
       await using origin = await startOrigin(() => serve(file, { truncateAt: 70_001, endWith, ...shape }));
-      const { body, cut } = await get(origin.at('/f'));
+      // A reset may overtake what was sent before it, the head included.
+      const early = (error: NodeJS.ErrnoException): { body: Buffer; cut: string | null } => ({ body: Buffer.alloc(0), cut: error.code ?? null });
+      const { body, cut } = await (endWith === 'rst' ? get(origin.at('/f')).catch(early) : get(origin.at('/f')));
       if (endWith === 'fin') expect(body.equals(file.subarray(0, 70_001))).toBe(true);
       // Without a length nothing tells the end of the body from the end of the connection.
-      expect(cut).toBe(shape.contentLength === 'none' ? null : 'ECONNRESET');
+      const isEndOpen = shape.contentLength === 'none';
+      expect(endWith === 'rst' && isEndOpen ? [null, 'ECONNRESET'] : [isEndOpen ? null : 'ECONNRESET']).toContain(cut);
       expect(origin.log[0]).toMatchObject({ bodyBytesSent: 70_001, ended: endWith });
     }
   }
