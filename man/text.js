@@ -15,6 +15,7 @@ export const ENVIRONMENT = [
   ['POSTE_PROBE_FILE', 'A JSON file that stands for the probes of power, idleness and network; read again at every check.'],
   ['POSTE_SYSFS_ROOT', 'Stands for /sys in the power probe.'],
   ['POSTE_POLICY_POLL , POSTE_POLICY_HOLD', 'Seconds between two looks at the conditions, and seconds that they must last before they count.'],
+  ['POSTE_BACKOFF', 'Seconds that the first wait before another try lasts at most (1); the longer ones are multiples of it.'],
 ];
 
 export const HOOK_ENVIRONMENT = [

@@ -1,17 +1,19 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { CatalogueReporter } from './catalogue/reporter.js';
 import { ClosingLine } from './support/closing-line.js';
 
 export default defineConfig({
   test: {
     root: dirname(dirname(fileURLToPath(import.meta.url))),
     include: ['test/**/*.test.ts'],
+    exclude: ['test/long/**'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 10_000,
     fileParallelism: true,
     maxWorkers: 2,
-    reporters: ['default', new ClosingLine()],
+    reporters: ['default', new ClosingLine(), new CatalogueReporter()],
   },
 });

@@ -18,6 +18,14 @@ export function parsePolicyTimes(env: Readonly<Record<string, string | undefined
   };
 }
 
+/**
+ * `POSTE_BACKOFF` (1 s): how long the first back-off lasts at most, milliseconds; whatever is waited for by time alone (back-off, a full
+ * disk, a log-in page) is a multiple of it. Throws `usage`.
+ */
+export function parseBackoff(env: Readonly<Record<string, string | undefined>>): number {
+  return parseSeconds('POSTE_BACKOFF', env['POSTE_BACKOFF'], { byDefault: 1, atLeast: 0.01 });
+}
+
 function parseSeconds(name: string, text: string | undefined, { byDefault, atLeast }: { byDefault: number; atLeast: number }): number {
   if (text === undefined || text === '') return byDefault * 1000;
   const seconds = /^(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : Number.NaN;

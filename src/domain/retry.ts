@@ -1,7 +1,7 @@
 import { parseHttpDate } from './validators.js';
 
-const FIRST_MS = 1_000;
-const LONGEST_MS = 10 * 60_000;
+/** The longest back-off, in units of the first one: 10 min where that is 1 s. */
+const LONGEST_UNITS = 600;
 /** A server may ask for more than this; it is not obeyed further. */
 const LONGEST_RETRY_AFTER_MS = 6 * 3_600_000;
 
@@ -11,18 +11,20 @@ export interface RetryDelayInput {
   readonly retryAfterMs: number | null;
   /** In [0, 1). */
   readonly random: number;
+  /** Milliseconds that the first back-off lasts at most. */
+  readonly unitMs: number;
 }
 
 /**
- * Milliseconds to wait before the next try: full jitter over 1 s, 2 s, … 10 min. What the server asked for wins,
+ * Milliseconds to wait before the next try: full jitter over 1, 2, 4, … 600 units. What the server asked for wins,
  * with a little jitter on top so that its clients do not come back all at once, never earlier.
  */
-export function retryDelay({ fruitless, retryAfterMs, random }: RetryDelayInput): number {
+export function retryDelay({ fruitless, retryAfterMs, random, unitMs }: RetryDelayInput): number {
   if (retryAfterMs !== null) {
     const asked = Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS);
     return Math.round(asked + random * Math.min(5_000, asked / 10));
   }
-  const ceiling = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(Math.max(0, fruitless - 1), 30));
+  const ceiling = unitMs * Math.min(LONGEST_UNITS, 2 ** Math.min(Math.max(0, fruitless - 1), 30));
   return Math.round(random * ceiling);
 }
 

@@ -75,7 +75,7 @@ function isExecutable(path: string): boolean {
 const PASSED_ON = new Set([
   ...['PATH', 'HOME', 'LANG', 'TMPDIR', 'USER', 'LOGNAME', 'SHELL', 'TZ', 'DBUS_SESSION_BUS_ADDRESS'],
   ...['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
-  ...['POSTE_HOME', 'POSTE_SYSFS_ROOT', 'POSTE_PROBE_FILE', 'POSTE_POLICY_POLL', 'POSTE_POLICY_HOLD'],
+  ...['POSTE_HOME', 'POSTE_SYSFS_ROOT', 'POSTE_PROBE_FILE', 'POSTE_POLICY_POLL', 'POSTE_POLICY_HOLD', 'POSTE_BACKOFF'],
   // By these a CI runner finds what a job left running. Dropping them would be hiding from it.
   ...['RUNNER_TRACKING_ID', 'VSTS_PROCESS_LOOKUP_ID', 'JENKINS_NODE_COOKIE', 'JENKINS_SERVER_COOKIE', 'HUDSON_COOKIE', 'BUILD_ID'],
 ]);

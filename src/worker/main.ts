@@ -2,6 +2,7 @@
  * The worker process: `node main.js ID`, with POSTE_HOME in its environment. Exit 0: it has done its work, or the session
  * belongs to someone else. Its last line of output is what `start` shows when it fails.
  */
+import { setMaxListeners } from 'node:events';
 import { errorInfo, PosteError } from '../domain/errors.js';
 import { closeInherited } from '../platform/inherited.js';
 import { VERSION } from '../platform/version.js';
@@ -21,7 +22,7 @@ try {
   if (taken.kind === 'taken') {
     // Most of the start-up time is undici's: a worker that loses the race never loads it.
     const { work } = await import('./work.js');
-    await work({ id, home, paths, ownership: taken.ownership });
+    await work({ id, home, paths, ownership: taken.ownership, end: signalled() });
   }
 } catch (error) {
   // The session was forgotten meanwhile: there is nothing to do.
@@ -29,4 +30,16 @@ try {
   console.error(`${new Date().toISOString()} ${error instanceof PosteError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   // At once: as long as it lives this process owns the session, and whatever it left under way keeps it alive.
   process.exit(errorInfo(error).exitCode);
+}
+
+/** Aborts with the first signal that wants this process gone; its name is the reason. */
+function signalled(): AbortSignal {
+  const end = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      end.abort(name);
+    });
+  }
+  setMaxListeners(0, end.signal);
+  return end.signal;
 }

@@ -1,5 +1,6 @@
 import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
 import type { EventBody } from '../domain/events.js';
+import { parseBackoff } from '../domain/policy-times.js';
 import { retryDelay } from '../domain/retry.js';
 import type { ReasonCode, Task } from '../domain/task.js';
 import { writeReceipt } from '../delivery/receipt.js';
@@ -16,8 +17,8 @@ import type { Gates } from './gates.js';
 import type { HostPauses } from './host-pauses.js';
 import { LiveProgress } from './live-progress.js';
 
-/** What passes by itself, but not at once: how long until the next look, milliseconds. */
-const LOOK_AGAIN_MS = { 'disk-full': 5000, portal: 30_000 } as const;
+/** What passes by itself, but not at once: how long until the next look, in units of the first back-off. */
+const LOOK_AGAIN = { 'disk-full': 5, portal: 30 } as const;
 
 interface Running {
   /** What the transfer began with and cannot change under way. */
@@ -41,6 +42,7 @@ export class Transfers {
   readonly #network = new Network();
   readonly #throttle = new Throttle();
   readonly #live: LiveProgress;
+  readonly #unitMs = parseBackoff(process.env);
   readonly #running = new Map<number, Running>();
 
   constructor(context: TransferContext, temp: string) {
@@ -205,7 +207,10 @@ export class Transfers {
     const now = Date.now();
     // "Retry-After: 0" asks for nothing: taken at its word it would be a request after the other, for ever.
     const asked = retryAfterMs === 0 ? null : retryAfterMs;
-    const delay = waitFor !== null ? LOOK_AGAIN_MS[waitFor] : retryDelay({ fruitless: Math.max(1, fruitless), retryAfterMs: asked, random: Math.random() });
+    const delay =
+      waitFor !== null
+        ? LOOK_AGAIN[waitFor] * this.#unitMs
+        : retryDelay({ fruitless: Math.max(1, fruitless), retryAfterMs: asked, random: Math.random(), unitMs: this.#unitMs });
     if (hostBusy) await this.#context.hosts.pause(task, now, delay);
     const code: ReasonCode = waitFor === 'disk-full' ? 'disk-full' : asked !== null ? 'retry-after' : 'backoff';
     const { message } = error;

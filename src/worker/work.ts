@@ -32,15 +32,16 @@ export interface Work {
   readonly home: string;
   readonly paths: SessionPaths;
   readonly ownership: Ownership;
+  /** Ends the work; its reason is the name of the signal that wanted this process gone. A full disk is waited out until then and no longer. */
+  readonly end: AbortSignal;
 }
 
 /** The longest sleep of the loop: watches fail, so the inbox is looked at once a second whatever happens. */
 const LONGEST_SLEEP_MS = 1000;
 const SHORTEST_SLEEP_MS = 10;
 
-/** Serves one session until nothing is left to do, a signal ends it, or its ownership is lost. */
-export async function work({ id, home, paths, ownership }: Work): Promise<void> {
-  const end = signalled();
+/** Serves one session until nothing is left to do, `end` ends it, or its ownership is lost. */
+export async function work({ id, home, paths, ownership, end }: Work): Promise<void> {
   const owned = await openOwned(id, paths, ownership, end);
   await serveInbox(owned, () => Promise.resolve());
   const { session } = owned.journal;
@@ -64,18 +65,6 @@ export async function work({ id, home, paths, ownership }: Work): Promise<void> 
   await owned.journal.close();
   await ownership.release();
   // A request that came between the last look and the release has nobody: its asker sees no owner and starts another worker.
-}
-
-/** Ends with the first signal that wants this process gone; its name is the reason. A full disk is waited out until then and no longer. */
-function signalled(): AbortSignal {
-  const end = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    process.on(name, () => {
-      end.abort(name);
-    });
-  }
-  setMaxListeners(0, end.signal);
-  return end.signal;
 }
 
 /** One worker's time with a session: the loop, and all that it keeps going. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parsePolicyTimes } from '../../src/domain/policy-times.js';
+import { parseBackoff, parsePolicyTimes } from '../../src/domain/policy-times.js';
 
 describe('POSTE_POLICY_POLL and POSTE_POLICY_HOLD', () => {
   it('are 5 s and 10 s when nothing is set', () => {
@@ -14,5 +14,16 @@ describe('POSTE_POLICY_POLL and POSTE_POLICY_HOLD', () => {
 
   it.each(['soon', '5s', '-1', 'NaN', 'Infinity', '1e9', '0x10', '99999', ' 1', '0'])('refuses to look every %j seconds', (text) => {
     expect(() => parsePolicyTimes({ POSTE_POLICY_POLL: text })).toThrow(expect.objectContaining({ code: 'usage' }));
+  });
+});
+
+describe('POSTE_BACKOFF', () => {
+  it('is 1 s when nothing is set, and takes fractions', () => {
+    expect(parseBackoff({})).toBe(1000);
+    expect(parseBackoff({ POSTE_BACKOFF: '0.05' })).toBe(50);
+  });
+
+  it.each(['soon', '0', '-1'])('refuses %j', (text) => {
+    expect(() => parseBackoff({ POSTE_BACKOFF: text })).toThrow(expect.objectContaining({ code: 'usage' }));
   });
 });

@@ -69,16 +69,16 @@ describe('validators', () => {
 
 describe('retry', () => {
   test('doubles from 1 s to 10 min, with full jitter', () => {
-    const most = (fruitless: number): number => retryDelay({ fruitless, retryAfterMs: null, random: 0.999999999 });
+    const most = (fruitless: number): number => retryDelay({ fruitless, retryAfterMs: null, random: 0.999999999, unitMs: 1000 });
     expect([0, 1, 2, 3, 4].map(most)).toEqual([1000, 1000, 2000, 4000, 8000]);
     expect(most(1e9)).toBe(600_000);
-    expect(retryDelay({ fruitless: 5, retryAfterMs: null, random: 0 })).toBe(0);
+    expect(retryDelay({ fruitless: 5, retryAfterMs: null, random: 0, unitMs: 1000 })).toBe(0);
   });
 
   test('never earlier than the server asked for, never later than 6 h and a little', () => {
     fc.assert(
       fc.property(fc.nat(40), fc.nat(1e9), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (fruitless, retryAfterMs, random) => {
-        const delay = retryDelay({ fruitless, retryAfterMs, random });
+        const delay = retryDelay({ fruitless, retryAfterMs, random, unitMs: 1000 });
         expect(delay).toBeGreaterThanOrEqual(Math.min(retryAfterMs, 6 * 3_600_000));
         expect(delay).toBeLessThanOrEqual(6 * 3_600_000 + 5_000);
       }),
