@@ -3,6 +3,8 @@ import type { Behaviour, Exchange, OriginRequest } from './exchange.js';
 
 type Header = readonly [string, string];
 
+type Offset = number | ((bodyLength: number) => number);
+
 export interface ServeOptions {
   /** As sent, quotes and `W/` included; several make several headers. */
   readonly etag?: string | readonly string[];
@@ -24,12 +26,12 @@ export interface ServeOptions {
   readonly chunked?: boolean;
   /** Answers as HTTP/1.0 and closes. */
   readonly http10?: boolean;
-  /** Sends this many bytes of the body, then ends the connection as `endWith` says. */
-  readonly truncateAt?: number;
+  /** Sends this many bytes of the body, then ends the connection as `endWith` says; of a body so long, when it is a function. */
+  readonly truncateAt?: Offset;
   /** How a truncated body or one that ends with the connection ends; default `fin`. */
   readonly endWith?: 'fin' | 'rst';
   /** Sends this many bytes of the body, then nothing more; the connection stays open. */
-  readonly stallAt?: number;
+  readonly stallAt?: Offset;
   readonly bytesPerSecond?: number;
   /** Milliseconds before the status line. */
   readonly headersDelay?: number;
@@ -99,7 +101,10 @@ function headersOf(answer: Answer, options: ServeOptions): Header[] {
 }
 
 async function sendBody(exchange: Exchange, whole: Buffer, options: ServeOptions): Promise<void> {
-  const { chunked = false, endWith = 'fin', truncateAt = Infinity, stallAt = Infinity } = options;
+  const { chunked = false, endWith = 'fin' } = options;
+  const offset = (at: Offset = Infinity): number => (typeof at === 'function' ? at(whole.length) : at);
+  const truncateAt = offset(options.truncateAt);
+  const stallAt = offset(options.stallAt);
   const pace = {
     ...(options.bytesPerSecond === undefined ? {} : { bytesPerSecond: options.bytesPerSecond }),
     ...(chunked ? { framed: asChunk } : {}),

@@ -45,14 +45,16 @@ export class Exchange {
   readonly #entry: LogEntry;
   readonly #socket: Socket;
   readonly #raw: Socket;
+  readonly #onSent: () => void;
 
-  /** `raw` is the TCP socket below `socket`, the same one without TLS. */
-  constructor(entry: LogEntry, socket: Socket, raw: Socket, active: () => number) {
+  /** `raw` is the TCP socket below `socket`, the same one without TLS. `onSent` is called after each piece of the body. */
+  constructor(entry: LogEntry, socket: Socket, raw: Socket, active: () => number, onSent: () => void) {
     this.request = entry;
     this.active = active;
     this.#entry = entry;
     this.#socket = socket;
     this.#raw = raw;
+    this.#onSent = onSent;
   }
 
   /** Sends a status line and headers as given; nothing is added. */
@@ -72,6 +74,7 @@ export class Exchange {
       const part = bytes.subarray(at, at + slice);
       await this.write(framed(part));
       this.#entry.bodyBytesSent += part.length;
+      this.#onSent();
     }
   }
 

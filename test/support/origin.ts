@@ -12,6 +12,8 @@ export type Script = (request: OriginRequest) => Behaviour | Promise<Behaviour>;
 export interface OriginOptions {
   /** PEM texts: speaks TLS with them. */
   readonly tls?: { readonly key: string; readonly cert: string };
+  /** Called when a request has come, and whenever more of the body of its answer was sent. */
+  readonly onSent?: (entry: LogEntry) => void;
 }
 
 /**
@@ -121,9 +123,11 @@ export class Origin implements AsyncDisposable {
       const entry = parseRequest(head, this.log.length + 1, connection);
       this.log.push(entry);
       this.#active += 1;
+      const onSent = (): void => this.#options.onSent?.(entry);
       try {
+        onSent();
         const behaviour = await this.script(entry);
-        await behaviour(new Exchange(entry, socket, raw, () => this.#active));
+        await behaviour(new Exchange(entry, socket, raw, () => this.#active, onSent));
         if (entry.ended !== 'open') return;
         entry.ended = 'complete';
         if (entry.headers.get('connection') === 'close') socket.end();
