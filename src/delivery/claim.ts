@@ -9,7 +9,7 @@ import { choosePath, usualMode, type OnConflict } from './destination.js';
 import { takeTurn, type Turn } from './intent.js';
 import { moveOnce, removeSource, undo } from './move.js';
 import { noteClaim } from './receipt.js';
-import { settleLeft, type Completed, type Settling } from './settle.js';
+import { isFirstToHear, settleLeft, type Completed, type Settling } from './settle.js';
 
 export interface ClaimRequest extends Settling {
   /** Absolute path of the file to be. */
@@ -40,7 +40,11 @@ export async function claimTask(request: ClaimRequest): Promise<ClaimOutcome> {
   try {
     const { task, completed } = await settleLeft(turn, request);
     if (task.state.kind === 'claimed') await turn.close();
-    if (completed !== null && isSameClaim(completed, request)) return { kind: 'claimed', ...completed };
+    if (completed !== null && isSameClaim(completed, request)) {
+      // An owner may have begun to complete it, and died too.
+      await isFirstToHear(paths, number);
+      return { kind: 'claimed', ...completed };
+    }
     if (task.state.kind !== 'finished') return { kind: 'lost', task };
     await checkSource(task.state, number);
     const path = await place(turn, task.state, request);

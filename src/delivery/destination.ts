@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir, open, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import { numberedName } from '../domain/file-name.js';
 import { printable } from '../domain/printable.js';
 import { diskError } from '../store/disk-error.js';
-import { isThere, syncDir, systemCode } from '../store/files.js';
+import { isThere, syncDir, systemCode, unfinishedName } from '../store/files.js';
 import { destinationError, destinationExists } from './destination-error.js';
 import { checkReplaceable } from './move.js';
 
@@ -63,7 +62,7 @@ export async function choosePath(destination: string, onConflict: OnConflict): P
 
 /** What the umask leaves of 0666, learnt from a file: asking for the umask itself clears it for a moment, for every thread. */
 export async function usualMode(folder: string): Promise<number> {
-  const path = join(folder, `.mode-${randomBytes(6).toString('hex')}`);
+  const path = join(folder, unfinishedName('mode'));
   try {
     const handle = await open(path, 'wx', 0o666);
     const { mode } = await handle.stat().finally(() => handle.close());

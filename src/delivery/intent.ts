@@ -112,12 +112,16 @@ export class Turn {
 
   /** Makes the turn durable; false when another was faster. */
   async create(): Promise<boolean> {
+    const path = this.#path(this.#number);
+    const text = seal({ v: INTENT_VERSION, ...this.#intent });
     try {
-      await createFile(this.#path(this.#number), seal({ v: INTENT_VERSION, ...this.#intent }));
+      await createFile(path, text);
       return true;
     } catch (error) {
       if (systemCode(error) === 'EEXIST') return false;
-      throw diskError(error, this.#path(this.#number));
+      // Made, if not durably: it would be this process's for as long as that lives.
+      if ((await readIfThere(path).catch(() => null)) === text) await this.release().catch(() => undefined);
+      throw diskError(error, path);
     }
   }
 

@@ -1,9 +1,9 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, unlink } from 'node:fs/promises';
 import { PosteError } from '../domain/errors.js';
 import type { Session } from '../domain/session.js';
 import type { Task } from '../domain/task.js';
-import { systemCode } from '../store/files.js';
-import type { SessionPaths } from '../store/paths.js';
+import { replaceFile, systemCode } from '../store/files.js';
+import { untoldPath, type SessionPaths } from '../store/paths.js';
 import { destinationError } from './destination-error.js';
 import { readTurns, tryTurn, type Turn } from './intent.js';
 import { removeSource, undo, wasDelivered } from './move.js';
@@ -32,13 +32,17 @@ export interface Completed {
  * recorded claim shows.
  */
 export async function recoverIntents(paths: SessionPaths, session: Session, recordClaim: RecordClaim): Promise<void> {
+  const recordUntold: RecordClaim = async (claim) => {
+    await replaceFile(untoldPath(paths, claim.task), '', { durable: false });
+    await recordClaim(claim);
+  };
   for (const number of await tasksWithIntents(paths)) {
     const task = session.tasks.get(number);
     if (task === undefined) continue;
     try {
-      await settle({ paths, task: number, recordClaim, reload: () => Promise.resolve(session.tasks.get(number) ?? task) });
+      await settle({ paths, task: number, recordClaim: recordUntold, reload: () => Promise.resolve(session.tasks.get(number) ?? task) });
     } catch (error) {
-      if (!(error instanceof PosteError)) throw error;
+      if (!(error instanceof PosteError) && systemCode(error) === undefined) throw error;
     }
   }
 }
@@ -59,6 +63,19 @@ export async function settle(settling: Settling): Promise<void> {
     if (task.state.kind === 'claimed') await attempt.turn.close();
   } finally {
     await attempt.turn.release();
+  }
+}
+
+/**
+ * True for one of those who claim again a file whose first claimer died after it was in place: the owner has recorded that claim, maybe at
+ * this moment, and nobody was told where the file is.
+ */
+export async function isFirstToHear(paths: SessionPaths, task: number): Promise<boolean> {
+  try {
+    await unlink(untoldPath(paths, task));
+    return true;
+  } catch {
+    return false;
   }
 }
 

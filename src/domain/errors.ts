@@ -93,15 +93,21 @@ export function errorInfo(thrown: unknown): ErrorInfo {
     };
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  const code = systemErrorCode(thrown);
-  if (code !== null) return { code, message: `${message}; what was recorded before stands`, exitCode: EXIT_CODE[code], transient: code === 'disk-full' };
+  const system = systemError(thrown);
+  if (system !== null) return { ...system, message: `${message}; what was recorded before stands`, exitCode: EXIT_CODE[system.code] };
   return { code: 'internal', message, exitCode: EXIT_CODE.internal, transient: false };
 }
 
 /** What the operating system refused that nobody on the way had a better word for. */
-function systemErrorCode(thrown: unknown): ErrorCode | null {
+function systemError(thrown: unknown): { code: ErrorCode; transient: boolean } | null {
   if (!(thrown instanceof Error) || !('syscall' in thrown) || !('code' in thrown)) return null;
-  return thrown.code === 'ENOSPC' || thrown.code === 'EDQUOT' ? 'disk-full' : 'io';
+  const code = thrown.code === 'ENOSPC' || thrown.code === 'EDQUOT' ? 'disk-full' : 'io';
+  return { code, transient: code === 'disk-full' || isShortage(thrown.code) };
+}
+
+/** Whether a system error's code means that this process, or all of them, had too much open or in memory at that moment. */
+export function isShortage(code: unknown): boolean {
+  return code === 'EMFILE' || code === 'ENFILE' || code === 'ENOMEM';
 }
 
 /** The inverse of {@link errorInfo}: an error that crossed a file is thrown again on this side. */

@@ -12,8 +12,17 @@ const CLOSE_ON_EXEC = 0o2000000;
  */
 export function closeInherited(): void {
   if (!existsSync(FLAGS)) return;
-  for (const fd of readdirSync(DESCRIPTORS).map(Number)) {
+  for (const fd of openDescriptors()) {
     if (fd > 2 && isInherited(fd)) closeSync(fd);
+  }
+}
+
+/** None when there is no descriptor left to look with: then something may stay open longer than it should, which is no reason not to work. */
+function openDescriptors(): number[] {
+  try {
+    return readdirSync(DESCRIPTORS).map(Number);
+  } catch {
+    return [];
   }
 }
 

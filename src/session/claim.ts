@@ -4,7 +4,7 @@ import { isOver } from '../domain/session.js';
 import { selectTasks } from '../domain/select.js';
 import { isSettled, type Task } from '../domain/task.js';
 import { claimTask } from '../delivery/claim.js';
-import { settle, type Settling } from '../delivery/settle.js';
+import { isFirstToHear, settle, type Settling } from '../delivery/settle.js';
 import { resolveDestination, type OnConflict } from '../delivery/destination.js';
 import { isThere } from '../store/files.js';
 import { receiptPath } from '../store/paths.js';
@@ -123,7 +123,7 @@ async function claimedBefore(asking: Asking, record: ClaimRecord, task: Task, re
       hint: 'start --new fetches it again',
     });
   }
-  if (at >= request.since) {
+  if (!(await isFirstToHear(asking.paths, task.number)) && at >= request.since) {
     throw new PosteError('nothing-to-claim', `task ${task.number} was claimed at the same moment by another ${by}, which has it now`, {
       hint: `poste status --id ${asking.id} ${task.number} tells where`,
     });

@@ -13,11 +13,19 @@ export async function makeDir(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
 }
 
+/** A system error about a descriptor does not say of which file: this one does. Rethrows. */
+export function naming(path: string): (error: unknown) => never {
+  return (error) => {
+    if (error instanceof Error && systemCode(error) !== undefined && !error.message.includes(path)) error.message += ` '${path}'`;
+    throw error;
+  };
+}
+
 /** Makes names in a directory (created, renamed, removed) survive a power cut. */
 export async function syncDir(path: string): Promise<void> {
   const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    await handle.sync();
+    await handle.sync().catch(naming(path));
   } finally {
     await handle.close();
   }
@@ -26,7 +34,12 @@ export async function syncDir(path: string): Promise<void> {
 /** Replaces a file as a whole: readers see the old content or the new. `durable` also survives a power cut. */
 export async function replaceFile(path: string, content: string | Uint8Array, { durable }: { durable: boolean }): Promise<void> {
   const temporary = await writeBeside(path, content, durable);
-  await rename(temporary, path);
+  try {
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
   if (durable) await syncDir(dirname(path));
 }
 
@@ -36,7 +49,8 @@ export async function createFile(path: string, content: string | Uint8Array): Pr
   try {
     await link(temporary, path);
   } finally {
-    await unlink(temporary);
+    // The file is there or not: a name that cannot be removed now is swept later.
+    await unlink(temporary).catch(() => undefined);
   }
   await syncDir(dirname(path));
 }
@@ -78,15 +92,24 @@ export async function writeFully(handle: FileHandle, bytes: Uint8Array, position
   }
 }
 
+/** For a file that is to get the name `name`, or none, when all of it is there. One that a killed process has left is {@link isUnfinished}. */
+export function unfinishedName(name: string): string {
+  return `.${name}.${randomBytes(6).toString('hex')}.tmp`;
+}
+
+export function isUnfinished(name: string): boolean {
+  return name.startsWith('.') && name.endsWith('.tmp');
+}
+
 async function writeBeside(path: string, content: string | Uint8Array, durable: boolean): Promise<string> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  const temporary = join(dirname(path), unfinishedName(basename(path)));
   const handle = await open(temporary, 'wx', 0o600);
   try {
     await writeFully(handle, typeof content === 'string' ? Buffer.from(content) : content, null);
     if (durable) await handle.datasync();
   } catch (error) {
-    await unlink(temporary);
-    throw error;
+    await unlink(temporary).catch(() => undefined);
+    return naming(path)(error);
   } finally {
     await handle.close();
   }

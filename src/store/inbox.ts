@@ -1,14 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Answer, Request } from '../domain/requests.js';
-import { createFile, isThere, makeDir, readIfThere, removeIfThere, replaceFile, systemCode } from './files.js';
+import { createFile, isThere, isUnfinished, makeDir, readIfThere, removeIfThere, replaceFile, systemCode } from './files.js';
 import type { SessionPaths } from './paths.js';
 import { seal, unseal } from './sealed.js';
 
 const REQUEST_VERSION = 1;
-/** Milliseconds after which an answer that nobody fetched is swept, and a request that its asker never finished writing. */
-const LEFTOVER_LIFETIME = 10 * 60_000;
 
 export interface PendingRequest {
   /** Sorts by time of asking. */
@@ -22,13 +20,19 @@ export async function submit(paths: SessionPaths, request: Request): Promise<str
   await makeDir(paths.inbox);
   await makeDir(paths.answers);
   const requestId = `${Date.now().toString().padStart(15, '0')}-${randomBytes(6).toString('hex')}`;
-  await createFile(join(paths.inbox, `${requestId}.json`), seal({ v: REQUEST_VERSION, request }));
+  try {
+    await createFile(join(paths.inbox, `${requestId}.json`), seal({ v: REQUEST_VERSION, request }));
+  } catch (error) {
+    // Its asker is told that it failed: nobody may find it later.
+    await withdraw(paths, requestId).catch(() => undefined);
+    throw error;
+  }
   return requestId;
 }
 
 /** The ids of requests that wait, oldest first. */
 export async function pendingIds(paths: SessionPaths): Promise<string[]> {
-  const names = (await namesIn(paths.inbox)).filter((name) => name.endsWith('.json') && !isTemporary(name));
+  const names = (await namesIn(paths.inbox)).filter((name) => name.endsWith('.json') && !isUnfinished(name));
   return names.map((name) => name.slice(0, -5)).sort();
 }
 
@@ -69,20 +73,6 @@ export async function withdraw(paths: SessionPaths, requestId: string): Promise<
 /** True while an answer lies there that its asker has not taken. */
 export async function hasAnswers(paths: SessionPaths): Promise<boolean> {
   return (await namesIn(paths.answers)).length > 0;
-}
-
-/** Removes what askers have left that are gone: answers, and half-written requests (there may be secrets in them). */
-export async function sweepInbox(paths: SessionPaths, now: number): Promise<void> {
-  const answers = await namesIn(paths.answers);
-  const unfinished = (await namesIn(paths.inbox)).filter(isTemporary);
-  for (const path of [...answers.map((name) => join(paths.answers, name)), ...unfinished.map((name) => join(paths.inbox, name))]) {
-    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: now }));
-    if (now - mtimeMs > LEFTOVER_LIFETIME) await removeIfThere(path);
-  }
-}
-
-function isTemporary(name: string): boolean {
-  return name.startsWith('.');
 }
 
 async function namesIn(directory: string): Promise<string[]> {

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import type { EventBody, SessionEvent } from '../domain/events.js';
 import { isLegal, SessionFold, type Session } from '../domain/session.js';
-import { syncDir, writeFully } from './files.js';
+import { naming, syncDir, writeFully } from './files.js';
 import { JOURNAL_VERSION, JournalReader } from './journal-reader.js';
 import { untilRoom } from './room.js';
 import { seal } from './sealed.js';
@@ -29,6 +29,7 @@ interface Pending {
  * {@link failure} says so, and nothing more may be built on it.
  */
 export class Journal {
+  readonly #path: string;
   readonly #handle: FileHandle;
   readonly #fence: Fence;
   readonly #fold: SessionFold;
@@ -39,7 +40,8 @@ export class Journal {
   #flushing: Promise<void> | null = null;
   #failure: Error | null = null;
 
-  private constructor(handle: FileHandle, fence: Fence, fold: SessionFold, patience: AbortSignal | null, length: number, lastSeq: number) {
+  private constructor(path: string, handle: FileHandle, fence: Fence, fold: SessionFold, patience: AbortSignal | null, length: number, lastSeq: number) {
+    this.#path = path;
     this.#handle = handle;
     this.#fence = fence;
     this.#fold = fold;
@@ -73,9 +75,9 @@ export class Journal {
       await syncDir(dirname(path));
     } catch (error) {
       await handle.close();
-      throw error;
+      return naming(path)(error);
     }
-    return new Journal(handle, fence, fold, patience, reader.wholeBytes, lastSeq);
+    return new Journal(path, handle, fence, fold, patience, reader.wholeBytes, lastSeq);
   }
 
   get session(): Session | null {
@@ -154,8 +156,8 @@ export class Journal {
         await writeFully(this.#handle, bytes, null);
         await this.#handle.datasync();
       } catch (error) {
-        await this.#handle.truncate(this.#length);
-        throw error;
+        await this.#handle.truncate(this.#length).catch(naming(this.#path));
+        naming(this.#path)(error);
       }
     }, this.#patience);
     this.#length += bytes.length;

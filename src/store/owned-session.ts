@@ -8,6 +8,7 @@ import { diskError } from './disk-error.js';
 import { makeDir } from './files.js';
 import { answerRequest, hasAnswers, pendingIds, readRequest } from './inbox.js';
 import { Journal } from './journal.js';
+import { sweepLeftovers } from './leftovers.js';
 import type { Ownership } from './ownership.js';
 import { removeFinished } from './finished.js';
 import { removeParts } from './part-file.js';
@@ -30,7 +31,9 @@ export interface OwnedSession {
 export async function openOwned(id: string, paths: SessionPaths, ownership: Ownership, patience: AbortSignal | null): Promise<OwnedSession> {
   await makeDir(paths.inbox);
   const secrets = await SecretStore.open(paths, patience);
-  return { id, paths, ownership, journal: await Journal.open(paths.journal, ownership, patience), secrets, patience };
+  const journal = await Journal.open(paths.journal, ownership, patience);
+  await sweepLeftovers(paths, journal.session?.temp ?? null, Date.now());
+  return { id, paths, ownership, journal, secrets, patience };
 }
 
 /**

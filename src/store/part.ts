@@ -27,7 +27,7 @@ export class PartFile {
   #extentsHandle: FileHandle;
   #record: PartRecord;
   #recordLength: number;
-  #unsynced = 0;
+  #unsynced: number;
   #syncedAt = performance.now();
   #directorySynced = false;
   #syncing: Promise<void> | null = null;
@@ -45,6 +45,8 @@ export class PartFile {
     this.#boot = boot;
     this.#record = record;
     this.#recordLength = 0;
+    // What a killed process wrote is in nobody's sync yet.
+    this.#unsynced = coveredBytes(record.written) - coveredBytes(record.durable);
   }
 
   /** For {@link openPart} and {@link createPart}, which see to it that `record` is what the extents file says. */
@@ -139,7 +141,11 @@ export class PartFile {
   async clear(): Promise<void> {
     this.#record = { ...this.#record, written: [], durable: [], compared: null };
     await this.#lines;
-    await this.#rewriteRecord();
+    try {
+      await this.#rewriteRecord();
+    } catch (error) {
+      throw this.#fail(error, this.#extentsPath);
+    }
   }
 
   /** Syncs what can be synced and closes; never rejects. After a failure the disk's word is not asked a second time. */

@@ -79,6 +79,11 @@ export function intentPath(paths: SessionPaths, task: number, turn = 1): string 
   return join(paths.intents, turn === 1 ? `${task}.json` : `${task}.${turn}.json`);
 }
 
+/** Says that the owner ended a delivery whose claimer was dead, and that no claimer has heard of it yet. */
+export function untoldPath(paths: SessionPaths, task: number): string {
+  return join(paths.intents, `${task}.untold`);
+}
+
 export function receiptPath(paths: SessionPaths, task: number): string {
   return join(paths.receipts, `${task}.json`);
 }

@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
 import type { TaskSecrets, TaskSpec } from '../domain/task.js';
-import { readIfThere, removeIfThere, replaceFile } from './files.js';
+import { readIfThere, replaceFile } from './files.js';
 import type { SessionPaths } from './paths.js';
 import { untilRoom } from './room.js';
 import { seal, unseal } from './sealed.js';
@@ -25,7 +23,6 @@ export class SecretStore {
 
   /** `patience` as in {@link untilRoom}. A file that is damaged holds nothing: see {@link missing}. */
   static async open(paths: SessionPaths, patience: AbortSignal | null): Promise<SecretStore> {
-    await sweepUnfinished(paths.secrets);
     const text = await readIfThere(paths.secrets);
     const record = text === null ? null : unseal(text);
     const entries = record === null ? [] : Object.entries(record['tasks'] as Record<string, TaskSecrets>);
@@ -87,11 +84,4 @@ export class SecretStore {
 /** Identifies an exact URL, hex: all that the state keeps of one with secrets in it. */
 export function urlHash(url: string): string {
   return createHash('sha256').update(url).digest('hex').slice(0, 32);
-}
-
-/** What an owner that was killed while it wrote has left: secrets that nobody would ever remove. */
-async function sweepUnfinished(path: string): Promise<void> {
-  for (const name of await readdir(dirname(path))) {
-    if (name.startsWith(`.${basename(path)}.`)) await removeIfThere(join(dirname(path), name));
-  }
 }

@@ -27,9 +27,10 @@ try {
 } catch (error) {
   // The session was forgotten meanwhile: there is nothing to do.
   if (error instanceof PosteError && error.code === 'no-session') process.exit(0);
-  console.error(`${new Date().toISOString()} ${error instanceof PosteError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  const { code, message, exitCode } = errorInfo(error);
+  console.error(`${new Date().toISOString()} ${code === 'internal' && error instanceof Error ? (error.stack ?? message) : message}`);
   // At once: as long as it lives this process owns the session, and whatever it left under way keeps it alive.
-  process.exit(errorInfo(error).exitCode);
+  process.exit(exitCode);
 }
 
 /** Aborts with the first signal that wants this process gone; its name is the reason. */

@@ -7,7 +7,7 @@ import { watchSleep } from '../conditions/sleep-watch.js';
 import { isDeliveryUnderWay } from '../delivery/under-way.js';
 import { recoverIntents } from '../delivery/settle.js';
 import { VERSION } from '../platform/version.js';
-import { pendingIds, sweepInbox } from '../store/inbox.js';
+import { pendingIds } from '../store/inbox.js';
 import {
   isForgettable,
   keepWantedSecrets,
@@ -51,7 +51,6 @@ export async function work({ id, home, paths, ownership, end }: Work): Promise<v
   }
   const { pid } = process;
   await owned.journal.commit(() => [{ type: 'worker.started', pid, version: VERSION }]);
-  await sweepInbox(paths, Date.now());
   await recoverIntents(paths, session, async ({ task, path }) => {
     await owned.journal.commit(() => [{ type: 'task.claimed', task, path, by: 'claim' }]);
   });

@@ -104,13 +104,6 @@ test('a long write that began first does not bring back what was dropped meanwhi
   expect(await onDisk()).toEqual([]);
 });
 
-test('what a killed owner had half written is removed: nobody else would', async () => {
-  await holding(1);
-  await writeFile(join(paths.dir, '.secrets.json.0123456789ab.tmp'), 'secret');
-  await SecretStore.open(paths, null);
-  expect(await readdir(paths.dir)).toEqual(['secrets.json']);
-});
-
 test('a task whose secrets were lost to damage is known: what it would fetch without them is another file', async () => {
   const whole = 'https://example.org/f?token=secret';
   const spec = specOf({ url: 'https://example.org/f?token=…', urlHash: urlHash(whole), headerNames: ['authorization'] });
