@@ -3,7 +3,7 @@ import { isDeliveryUnderWay } from '../delivery/under-way.js';
 import { errorFromInfo, PosteError } from '../domain/errors.js';
 import type { Answer, Request } from '../domain/requests.js';
 import { isThere } from '../store/files.js';
-import { isPending, submit, takeAnswer, withdraw } from '../store/inbox.js';
+import { isPending, pendingIds, submit, takeAnswer, withdraw } from '../store/inbox.js';
 import { isForgettable, leaveEmpty, openOwned, removeSession, serveInbox, settleSession } from '../store/owned-session.js';
 import { JournalReader } from '../store/journal-reader.js';
 import { readOwner, take, type Owner, type Ownership } from '../store/ownership.js';
@@ -104,6 +104,22 @@ export async function ensureWorker(asking: Asking): Promise<void> {
     if (performance.now() > deadline) throw noAnswer(asking.id, holder.kind === 'live' ? holder.owner : null, true);
     await delay(POLL);
   }
+}
+
+/**
+ * Has carried out what was asked for and is still there: its worker died before it did it, and who asked was told that it stays recorded.
+ * A live owner sees to it by itself. Returns whether there was anything to do.
+ */
+export async function carryOutLeft(asking: Asking): Promise<boolean> {
+  if ((await pendingIds(asking.paths)).length === 0) return false;
+  const { kind } = await readOwner(asking.paths);
+  if (kind === 'live' || kind === 'foreign') return false;
+  const deadline = performance.now() + (asking.deadlineMs ?? DEADLINE);
+  while ((await pendingIds(asking.paths)).length > 0 && performance.now() < deadline) {
+    await ensureWorker(asking);
+    await delay(POLL);
+  }
+  return true;
 }
 
 /** Starts one worker at a time, and tells a worker that failed from one that found nothing to do or lost the race. */

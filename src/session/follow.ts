@@ -7,7 +7,7 @@ import { isThere } from '../store/files.js';
 import { JournalReader } from '../store/journal-reader.js';
 import { readOwner } from '../store/ownership.js';
 import { readProgress } from '../store/progress.js';
-import { ensureWorker, type Asking } from './ask.js';
+import { carryOutLeft, ensureWorker, type Asking } from './ask.js';
 import { hasOutcome } from './outcome.js';
 import { requireSession, stateNow, type SessionView } from './read.js';
 
@@ -37,6 +37,7 @@ const POLL = 100;
  * @throws PosteError `no-session`; `unfinished` when its worker is dead and it is not to be revived
  */
 export async function* follow({ asking, since, revive, isDone = hasOutcome, signal }: Following): AsyncGenerator<Observation, Session> {
+  if (revive) await carryOutLeft(asking);
   const view = await requireSession(asking.home, asking.id);
   const reader = new JournalReader(asking.paths.journal);
   const past = await reader.poll();

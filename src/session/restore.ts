@@ -1,5 +1,6 @@
 import { errorInfo, type ErrorInfo } from '../domain/errors.js';
-import { askingFor, ensureWorker } from './ask.js';
+import { askingFor, carryOutLeft, ensureWorker } from './ask.js';
+import { sessionIds } from './home.js';
 import { readAllSessions } from './status.js';
 
 export interface Restored {
@@ -7,17 +8,19 @@ export interface Restored {
   readonly failed: readonly { readonly id: string; readonly error: ErrorInfo }[];
 }
 
-/** Gives every interrupted session a worker again. One that cannot have one does not keep the others from theirs. */
+/** Gives every session that is interrupted, or was about to begin, a worker again. One that cannot have one does not keep the others from theirs. */
 export async function restore(home: string): Promise<Restored> {
   const restored: string[] = [];
   const failed: { id: string; error: ErrorInfo }[] = [];
-  for (const { session, state } of (await readAllSessions(home)).views) {
-    if (state !== 'interrupted') continue;
+  const interrupted = new Set((await readAllSessions(home)).views.flatMap(({ session, state }) => (state === 'interrupted' ? [session.id] : [])));
+  for (const id of await sessionIds(home)) {
+    const asking = askingFor(home, id, true);
     try {
-      await ensureWorker(askingFor(home, session.id, true));
-      restored.push(session.id);
+      if (interrupted.has(id)) await ensureWorker(asking);
+      else if (!(await carryOutLeft(asking))) continue;
+      restored.push(id);
     } catch (error) {
-      failed.push({ id: session.id, error: errorInfo(error) });
+      failed.push({ id, error: errorInfo(error) });
     }
   }
   return { restored, failed };

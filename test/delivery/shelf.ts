@@ -116,7 +116,7 @@ export async function deliveredOnlyTo(shelf: Shelf, path: string): Promise<strin
   if (beside.length > 0) faults.push(`left beside it: ${beside.join(' ')}`);
   const inTemp = await readdir(join(shelf.root, 'temp', 'finished')).catch(() => []);
   if (inTemp.length > 0) faults.push(`left in temp: ${inTemp.join(' ')}`);
-  const intents = (await readdir(shelf.paths.intents)).filter((name) => !name.startsWith('.'));
+  const intents = (await readdir(shelf.paths.intents)).filter((name) => name.endsWith('.json'));
   if (intents.length > 0) faults.push(`left of intents: ${intents.join(' ')}`);
   return faults;
 }

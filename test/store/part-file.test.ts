@@ -63,6 +63,17 @@ test('what was written is there again, wherever it was written', async () => {
   expect(await receivedBytes(temp, 1, 'boot')).toBe(9);
 });
 
+test('#64 what a killed worker wrote counts as durable only when the next one has synced it', async () => {
+  const dead = await createPart(temp, 1, 'boot', HEADER);
+  await dead.write([Buffer.from('abcdef')], 0);
+  const { part } = await openPart(temp, 1, 'boot');
+  await part?.sync();
+  await dead.close();
+  // A power cut is seen in the boot id: then only what was synced counts.
+  expect((await reopened('the next boot')).extents).toEqual([{ start: 0, end: 6 }]);
+  await part?.close();
+});
+
 test('files are for their owner alone, whatever the umask', async () => {
   const before = process.umask(0);
   try {
