@@ -7,8 +7,11 @@ import { extentLine, formatRecord, pair, VERSION, type ExtentLine, type PartHead
 import { replaceFile, syncDir, writeFully } from './files.js';
 import type { TempPaths } from './paths.js';
 
-/** A sync begins after so many bytes or milliseconds; writing waits for it at twice the bytes: the bound after a power cut. */
-const SYNC_BYTES = 32 * 1024 * 1024;
+/**
+ * A sync begins after so many bytes or milliseconds; writing waits for it at twice the bytes. With what a server sends into buffers
+ * meanwhile (some MiB on loopback) that stays below the bound after a power cut, 64 MiB.
+ */
+const SYNC_BYTES = 26 * 1024 * 1024;
 const SYNC_MS = 10_000;
 /** An extents file longer than this is written anew, shorter. */
 const LONG_RECORD = 1024 * 1024;

@@ -11,6 +11,7 @@ export type * from './contract.js';
 /* eslint-disable @typescript-eslint/no-unnecessary-type-parameters -- a test names the shape that the contract promises */
 
 const RUN = fileURLToPath(new URL('../../bin/run.js', import.meta.url));
+const WORKER = fileURLToPath(new URL('../../dist/worker/main.js', import.meta.url));
 
 export interface RunOptions {
   /** Added to an environment that holds nothing but PATH, HOME, LANG and POSTE_HOME. */
@@ -34,10 +35,19 @@ export interface Result {
   lines<T>(): T[];
 }
 
+export interface HomeOptions {
+  /** Default: the system's folder for temporary files. */
+  readonly under?: string;
+  /** A command in front of every other (`nsenter …`), which it runs where `under` can be seen. */
+  readonly enter?: readonly string[];
+}
+
 /** A home of its own for one test, a working directory, and the built program to run in them. */
-export async function makeHome(options: { readonly under?: string } = {}): Promise<Home> {
-  const root = await realpath(await mkdtemp(join(options.under ?? tmpdir(), 'poste-test-')));
-  const home = new Home(root);
+export async function makeHome({ under, enter = [] }: HomeOptions = {}): Promise<Home> {
+  const made = await mkdtemp(join(under ?? tmpdir(), 'poste-test-'));
+  // A path below /proc/PID/root means another place once its link is resolved.
+  const root = under === undefined ? await realpath(made) : made;
+  const home = new Home(root, enter);
   for (const dir of [home.cwd, join(root, 'user'), join(root, 'bin')]) await mkdir(dir);
   const script = join(root, 'bin', 'poste');
   await writeFile(script, `#!/bin/sh\nexec '${process.execPath}' '${RUN}' "$@"\n`);
@@ -52,9 +62,11 @@ export class Home implements AsyncDisposable {
   readonly dir: string;
   /** Where commands are typed, and files claimed to unless told otherwise. */
   readonly cwd: string;
+  readonly #enter: readonly string[];
 
-  constructor(root: string) {
+  constructor(root: string, enter: readonly string[] = []) {
     this.root = root;
+    this.#enter = enter;
     this.dir = join(root, 'home');
     this.cwd = join(root, 'work');
   }
@@ -81,6 +93,11 @@ export class Home implements AsyncDisposable {
   /** Starts `poste` and leaves it running. */
   spawn(args: readonly string[], options: RunOptions = {}): Running {
     return this.#spawn(process.execPath, [RUN, ...args], options);
+  }
+
+  /** Starts the worker of a session as commands do, and leaves it running; here it is the caller's child. */
+  spawnWorker(id: string, options: RunOptions = {}): Running {
+    return this.#spawn(process.execPath, [WORKER, id], options);
   }
 
   /** `status --json` of one session. */
@@ -138,7 +155,8 @@ export class Home implements AsyncDisposable {
   }
 
   #spawn(file: string, args: readonly string[], options: RunOptions): Running {
-    const child = spawn(file, args, {
+    const [command = file, ...all] = [...this.#enter, file, ...args];
+    const child = spawn(command, all, {
       cwd: options.cwd ?? this.cwd,
       env: { ...this.env, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],

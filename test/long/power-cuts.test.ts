@@ -1,0 +1,244 @@
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { content, serve, startOrigin, type Origin } from '../support/origin.js';
+import { makeHome, type Home } from '../support/poste.js';
+import { noPowerCuts, Machine } from '../support/power.js';
+import { figure, SCALE } from '../support/scale.js';
+import { until } from '../support/wait.js';
+
+const MIB = 1 << 20;
+const CUTS = Math.ceil(300 * SCALE);
+/** With the second and third, a file's length is on disk before its bytes: what was not synced is then zeros, or what was there before. */
+const MOUNTS = ['data=ordered', 'data=writeback,nodelalloc', 'data=writeback'];
+const BIG = 200 * MIB;
+const everything = content('power cut', BIG + 16 * MIB);
+const env = { POSTE_BACKOFF: '0.02' };
+
+interface Tally {
+  cuts: number;
+  files: number;
+  refetched: number;
+  /** Boots that found bytes in a part file that never were the file's. */
+  falseTails: number;
+  /** Boots that found a record or a journal that ends, or is broken, in the middle of a line. */
+  tornLines: number;
+}
+
+test.skipIf(noPowerCuts)(
+  `#64 #65 the power is cut at any instant: what was said to be durable is, and the file is right (${noPowerCuts ?? 'ext4 on loop devices'})`,
+  async () => {
+    const share = Math.ceil(CUTS / MOUNTS.length);
+    const tallies = await Promise.all(MOUNTS.map((options, index) => manyCuts(options, Math.min(share, CUTS - index * share))));
+    const sum = (of: (tally: Tally) => number): number => tallies.reduce((total, tally) => total + of(tally), 0);
+    const most = Math.max(...tallies.map(({ refetched }) => refetched));
+    const found = `false bytes found after ${sum(({ falseTails }) => falseTails)}, torn lines after ${sum(({ tornLines }) => tornLines)}`;
+    figure('power cuts', `${sum(({ cuts }) => cuts)} cuts: 0 wrong, refetch at most ${Math.ceil(most / MIB)} MiB (${sum(({ files }) => files)} files; ${found})`);
+    expect(most).toBeLessThanOrEqual(64 * MIB);
+  },
+);
+
+/** One machine's life: a file after the other, until its power was cut so many times. */
+async function manyCuts(mountOptions: string, cuts: number): Promise<Tally> {
+  const tally: Tally = { cuts: 0, files: 0, refetched: 0, falseTails: 0, tornLines: 0 };
+  await using machine = await Machine.make(512, mountOptions);
+  const home = await makeHome({ under: machine.state, enter: machine.enter });
+  await home.sh('sync');
+  while (tally.cuts < cuts) {
+    tally.files += 1;
+    await new Life(machine, home, tally).run();
+  }
+  return tally;
+}
+
+/** One download, from `start` to a claimed file, through as many cuts as come. */
+class Life {
+  readonly #machine: Machine;
+  readonly #home: Home;
+  readonly #tally: Tally;
+  readonly #id: string;
+  readonly #file: Buffer;
+  readonly #destination: string;
+  /** The first byte that the server has not sent yet. */
+  #sent = 0;
+  #requestsSeen = 0;
+
+  constructor(machine: Machine, home: Home, tally: Tally) {
+    this.#machine = machine;
+    this.#home = home;
+    this.#tally = tally;
+    this.#id = `life-${tally.files}`;
+    // Of the first one it takes several syncs; few of the others are longer than one.
+    const size = tally.files === 1 ? BIG : Math.ceil(MIB * 2 ** (1 + 5 * Math.random()));
+    const from = Math.floor(Math.random() * 16 * MIB);
+    this.#file = everything.subarray(from, from + size);
+    this.#destination = join(tally.files % 2 === 0 ? machine.shelf : machine.state, `${this.#id}.bin`);
+  }
+
+  async run(): Promise<void> {
+    await using origin = await startOrigin(() =>
+      serve(this.#file, {
+        etag: '"1"',
+        bytesPerSecond: MIB * 2 ** (5 + 4 * Math.random()),
+        // A lost connection ends an attempt, and that is a sync.
+        ...(Math.random() < 0.3 ? { truncateAt: Math.ceil(this.#file.length * Math.random()), endWith: 'rst' as const } : {}),
+      }),
+    );
+    await this.#start(origin);
+    while (!(await this.#isFinished())) await this.#transfer(origin);
+    await this.#claim();
+    await rm(this.#destination);
+  }
+
+  async #start(origin: Origin): Promise<void> {
+    while (!(await this.#isAdded())) {
+      const command = this.#home.spawn(['start', '--id', this.#id, origin.at('/file.bin')], { env });
+      let promised = false;
+      if (Math.random() < 0.3) await delay(600 * Math.random());
+      else promised = (await command.exit).code === 0;
+      if (promised && Math.random() < 0.5) return;
+      await this.#cut(origin);
+      await command.exit;
+      if (promised) expect(await this.#isAdded()).toBe(true);
+    }
+  }
+
+  /** Revives the session, and cuts the power at some instant of what follows, or when it was told that the file is here. */
+  async #transfer(origin: Origin): Promise<void> {
+    const chance = Math.random();
+    const attached = chance < 0.2;
+    const command = attached
+      ? this.#home.spawn(['attach', '--id', this.#id], { env })
+      : chance < 0.5
+        ? this.#home.spawn(['restore'], { env })
+        : this.#home.spawnWorker(this.#id, { env });
+    let code: number | null = null;
+    const exit = command.exit.then((result) => (code = result.code));
+    await this.#instant(origin, exit);
+    const isToldFinished = attached && code === 0;
+    await this.#cut(origin);
+    await exit;
+    if (isToldFinished) expect(await this.#isFinished()).toBe(true);
+  }
+
+  async #instant(origin: Origin, exit: Promise<unknown>): Promise<void> {
+    const instants = [
+      async () => delay(1000 * Math.random()),
+      async () => {
+        const enough = origin.bodyBytesSent + Math.random() * Math.min(this.#file.length, 64 * MIB);
+        await this.#soon(() => origin.bodyBytesSent >= enough);
+      },
+      async () => {
+        const marks = await this.#durableMarks();
+        await this.#soon(async () => (await this.#durableMarks()) > marks);
+      },
+      async () => {
+        const lines = (await this.#journal()).length;
+        const more = Math.ceil(4 * Math.random());
+        await this.#soon(async () => (await this.#journal()).length >= lines + more);
+      },
+      async () => {
+        await exit;
+      },
+    ];
+    await instants[Math.floor(Math.random() * instants.length)]?.();
+    if (Math.random() < 0.3) {
+      this.#machine.writeBack();
+      await delay(10 * Math.random());
+    }
+  }
+
+  /** Waits for `probe`, but not for ever: the file may be here before. */
+  async #soon(probe: () => boolean | Promise<boolean>): Promise<void> {
+    await until('the instant', async () => (await probe()) || (await this.#isFinished()), { deadlineMs: 60_000 });
+  }
+
+  async #claim(): Promise<void> {
+    let claimed = false;
+    for (let cuts = Math.floor(3 * Math.random()); ; cuts -= 1) {
+      const command = this.#home.spawn(['claim', '--id', this.#id, '--to', this.#destination], { env });
+      if (cuts > 0 && Math.random() < 0.7) await delay(500 * Math.random());
+      else {
+        const { code, stdout, stderr } = await command.exit;
+        expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${this.#destination}\n`, stderr: '' });
+        claimed = true;
+      }
+      if (cuts <= 0 && this.#tally.cuts % 2 === 0) break;
+      await this.#cut(null);
+      await command.exit;
+      const there = await readFile(this.#destination).catch(() => null);
+      expect(there?.equals(this.#file) ?? !claimed).toBe(true);
+      if (cuts <= 0) break;
+    }
+    expect((await readFile(this.#destination)).equals(this.#file)).toBe(true);
+    const claims = (await this.#journal()).filter((line) => line.includes('"task.claimed"'));
+    expect(claims).toHaveLength(1);
+    // A claimer whose power was cut has left nothing beside the file.
+    for (const dir of [this.#machine.state, this.#machine.shelf]) {
+      expect((await readdir(dir)).filter((name) => name.startsWith('.poste'))).toEqual([]);
+    }
+    expect(await readdir(join(this.#dir, 'finished')).catch(() => [])).toEqual([]);
+  }
+
+  async #cut(origin: Origin | null): Promise<void> {
+    await this.#machine.cut();
+    if (origin !== null) this.#note(origin);
+    await this.#machine.boot();
+    this.#tally.cuts += 1;
+    await this.#look();
+  }
+
+  /** What the server sent, and what of that it had sent before the last cut. */
+  #note(origin: Origin): void {
+    const requests = origin.log.slice(this.#requestsSeen);
+    this.#requestsSeen = origin.log.length;
+    const [first] = requests;
+    if (first !== undefined) this.#tally.refetched = Math.max(this.#tally.refetched, this.#sent - (first.range?.start ?? 0));
+    for (const { range, bodyBytesSent } of requests) this.#sent = Math.max(this.#sent, (range?.start ?? 0) + bodyBytesSent);
+  }
+
+  /** What a cut has left that is not true, so that it is known to have been met. */
+  async #look(): Promise<void> {
+    const parts = await readdir(join(this.#dir, 'parts')).catch(() => []);
+    const torn = isTorn(await this.#text('journal.ndjson'));
+    let tornRecord = false;
+    for (const name of parts.filter((part) => part.endsWith('.part'))) {
+      const bytes = await readFile(join(this.#dir, 'parts', name));
+      if (!bytes.equals(this.#file.subarray(0, bytes.length))) this.#tally.falseTails += 1;
+      tornRecord ||= isTorn(await this.#text(`parts/${name.replace(/part$/, 'extents')}`));
+    }
+    if (torn || tornRecord) this.#tally.tornLines += 1;
+  }
+
+  async #durableMarks(): Promise<number> {
+    const names = (await readdir(join(this.#dir, 'parts')).catch(() => [])).filter((name) => name.endsWith('.extents'));
+    const texts = await Promise.all(names.map((name) => this.#text(`parts/${name}`)));
+    return texts.join('').split('"d":').length;
+  }
+
+  async #isAdded(): Promise<boolean> {
+    return (await this.#journal()).some((line) => line.includes('"task.added"'));
+  }
+
+  async #isFinished(): Promise<boolean> {
+    return (await this.#journal()).some((line) => line.includes('"task.finished"'));
+  }
+
+  /** Its whole lines. */
+  async #journal(): Promise<string[]> {
+    return (await this.#text('journal.ndjson')).split('\n').filter((line) => line.endsWith('"}'));
+  }
+
+  #text(path: string): Promise<string> {
+    return readFile(join(this.#dir, path), 'utf8').catch(() => '');
+  }
+
+  get #dir(): string {
+    return this.#home.sessionDir(this.#id);
+  }
+}
+
+function isTorn(text: string): boolean {
+  return text.split('\n').some((line, index, lines) => (index === lines.length - 1 ? line !== '' : !/^\{.*"\}$/.test(line)));
+}
