@@ -1,10 +1,10 @@
-import { mkdir, open, stat, unlink } from 'node:fs/promises';
+import { open, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import { numberedName } from '../domain/file-name.js';
 import { printable } from '../domain/printable.js';
 import { diskError } from '../store/disk-error.js';
-import { isThere, syncDir, systemCode, unfinishedName } from '../store/files.js';
+import { isThere, makeDir, systemCode, unfinishedName } from '../store/files.js';
 import { destinationError, destinationExists } from './destination-error.js';
 import { checkReplaceable } from './move.js';
 
@@ -32,7 +32,8 @@ export async function resolveDestination({ to, cwd, name, taskTo, make }: Wanted
   const path = resolve(cwd, wanted);
   try {
     if (wanted.endsWith('/')) {
-      if (make) await makeFolder(path);
+      // A user's folder, with the mode that the umask gives it.
+      if (make) await makeDir(path, 0o777);
     } else if (!(await isFolder(path))) return path;
     return join(path, name);
   } catch (error) {
@@ -80,11 +81,4 @@ async function isFolder(path: string): Promise<boolean> {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
     throw error;
   }
-}
-
-/** A user's folder, with the mode that the umask gives it; it and its new parents survive a power cut. */
-async function makeFolder(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return;
-  for (let made = path; made.length >= first.length; made = dirname(made)) await syncDir(dirname(made));
 }

@@ -4,7 +4,7 @@ import { chmod, copyFile, link, lstat, open, rename, rmdir, stat, unlink } from 
 import { dirname, join } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import { printable } from '../domain/printable.js';
-import { removeIfThere, syncDir, systemCode } from '../store/files.js';
+import { removeIfThere, syncDir, syncWherePossible, systemCode } from '../store/files.js';
 import { destinationError, destinationExists } from './destination-error.js';
 
 /** How far a move has come: what may be found at and beside the destination, for whoever has to end it. Paths are absolute. */
@@ -45,7 +45,7 @@ export async function moveOnce(request: MoveRequest): Promise<void> {
     // Temp may be on a file system that has no modes.
     await chmod(from, mode).catch(ignoring('EPERM', 'ENOTSUP', 'EOPNOTSUPP'));
     if (overwrite || !(await linked(from, to, record))) await moveStaged(request);
-    await syncDestination(dirname(to));
+    await syncWherePossible(dirname(to));
   } catch (error) {
     throw destinationError(error, to);
   }
@@ -67,7 +67,7 @@ export async function wasDelivered(move: Move, from: string): Promise<boolean> {
 /** Takes away what an undelivered move may have left. */
 export async function undo(move: Move): Promise<void> {
   if (move.kind === 'link') return;
-  await removeIfThere(move.staged);
+  await removeStaged(move.staged);
   if (move.kind !== 'reserve') return;
   const there = await lstatIfThere(move.to);
   if (there?.isFile() === true && there.size === 0n) await unlink(move.to);
@@ -75,7 +75,7 @@ export async function undo(move: Move): Promise<void> {
 
 /** After a durable claim: removes the second names and the source, with the folder that held nothing else. */
 export async function removeSource(move: Move | null, from: string): Promise<void> {
-  if (move !== null && move.kind !== 'link') await removeIfThere(move.staged);
+  if (move !== null && move.kind !== 'link') await removeStaged(move.staged);
   await removeIfThere(from);
   const folder = dirname(from);
   await rmdir(folder).catch(ignoring('ENOENT', 'ENOTEMPTY', 'EEXIST'));
@@ -110,9 +110,15 @@ async function moveStaged({ from, to, size, overwrite, mode, record }: MoveReque
       });
     }
   } catch (error) {
-    await removeIfThere(staged);
+    await removeStaged(staged);
     throw error;
   }
+}
+
+/** Durably, before the intent that tells of it goes: the two may be on different disks, and a power cut would bring back what nobody knows of. */
+async function removeStaged(staged: string): Promise<void> {
+  await removeIfThere(staged);
+  await syncWherePossible(dirname(staged)).catch(ignoring('ENOENT'));
 }
 
 /** Makes `staged` a second name of the source or, failing that, a copy that is whole, synced and until then for nobody else to read. */
@@ -157,11 +163,6 @@ async function placeReserved(staged: string, to: string): Promise<void> {
 export async function checkReplaceable(to: string): Promise<void> {
   const there = await lstatIfThere(to);
   if (there !== null && !there.isFile()) throw destinationExists(to, ', is not a regular file');
-}
-
-/** Some file systems cannot sync a folder, and a folder that may be written need not be readable. */
-async function syncDestination(folder: string): Promise<void> {
-  await syncDir(folder).catch(ignoring('EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'EACCES', 'EBADF', 'ENOSYS'));
 }
 
 async function lstatIfThere(path: string): Promise<BigIntStats | null> {

@@ -8,9 +8,14 @@ export function systemCode(thrown: unknown): string | undefined {
   return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined;
 }
 
-/** Makes a directory and its parents 0700 whatever the umask: 0700 has no bit that a usual umask takes. */
-export async function makeDir(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
+/**
+ * Makes a directory and its parents, durably: what is synced in it later must not go with its name in a power cut. They are 0700 whatever
+ * the umask: that has no bit that a usual umask takes.
+ */
+export async function makeDir(path: string, mode = 0o700): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode });
+  if (first === undefined) return;
+  for (let made = path; made.length >= first.length; made = dirname(made)) await syncWherePossible(dirname(made));
 }
 
 /** A system error about a descriptor does not say of which file: this one does. Rethrows. */
@@ -30,6 +35,17 @@ export async function syncDir(path: string): Promise<void> {
     await handle.close();
   }
 }
+
+/** As {@link syncDir}; some file systems cannot sync a folder, and a folder that may be written need not be readable. */
+export async function syncWherePossible(path: string): Promise<void> {
+  try {
+    await syncDir(path);
+  } catch (error) {
+    if (!CANNOT_SYNC.has(systemCode(error))) throw error;
+  }
+}
+
+const CANNOT_SYNC: ReadonlySet<string | undefined> = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'EACCES', 'EPERM', 'EBADF', 'ENOSYS']);
 
 /** Replaces a file as a whole: readers see the old content or the new. `durable` also survives a power cut. */
 export async function replaceFile(path: string, content: string | Uint8Array, { durable }: { durable: boolean }): Promise<void> {

@@ -1,4 +1,4 @@
-import { readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { diskError } from './disk-error.js';
 import { makeDir, readIfThere, removeIfThere, syncDir, systemCode } from './files.js';
@@ -14,7 +14,8 @@ export async function finish(temp: TempPaths, task: number, partGeneration: numb
   const directory = temp.finishedDir(task);
   const path = join(directory, name);
   try {
-    await makeDir(directory);
+    await makeDir(temp.finished);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
     await rename(temp.part(task, partGeneration), path);
     await syncDir(directory);
     await syncDir(temp.finished);

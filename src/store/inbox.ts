@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Answer, Request } from '../domain/requests.js';
-import { createFile, isThere, isUnfinished, makeDir, readIfThere, removeIfThere, replaceFile, systemCode } from './files.js';
+import { createFile, isThere, isUnfinished, makeDir, readIfThere, removeIfThere, replaceFile, syncDir, systemCode } from './files.js';
 import type { SessionPaths } from './paths.js';
 import { seal, unseal } from './sealed.js';
 
@@ -65,9 +65,11 @@ export async function isPending(paths: SessionPaths, requestId: string): Promise
   return isThere(join(paths.inbox, `${requestId}.json`));
 }
 
-/** Takes a request back that nobody has acted on. */
+/** Takes a request back that nobody has acted on; nor will anybody after a power cut. */
 export async function withdraw(paths: SessionPaths, requestId: string): Promise<void> {
   await removeIfThere(join(paths.inbox, `${requestId}.json`));
+  // Its session may have been forgotten, and the inbox with it.
+  if (await isThere(paths.inbox)) await syncDir(paths.inbox);
 }
 
 /** True while an answer lies there that its asker has not taken. */
