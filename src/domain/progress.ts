@@ -11,5 +11,15 @@ export interface TaskProgress {
 export interface Progress {
   readonly pid: number;
   readonly at: number;
+  /** Bytes that its transfers are still to write to the file system `device`; absent in what an earlier poste wrote. */
+  readonly needed?: number;
+  readonly device?: number | null;
   readonly tasks: Readonly<Record<string, TaskProgress>>;
+}
+
+/** Milliseconds after which what a worker said of its transfers is no news: it says it twice a second. */
+const LIFETIME = 5000;
+
+export function isNews(progress: Progress, now: number): boolean {
+  return now - progress.at < LIFETIME;
 }

@@ -7,8 +7,8 @@ export interface ScheduleInput {
   readonly running: ReadonlySet<number>;
   /** Why the task's conditions keep it from running; empty when they do not, `null` when that is not known yet. */
   readonly conditionReasons: (task: Task) => readonly Reason[] | null;
-  /** Why the task's server is left alone for now, or `null`. */
-  readonly hostReason: (task: Task) => Reason | null;
+  /** Why it is left alone all the same for now (its server asked for it, its disk has no room), or `null`. */
+  readonly otherReason: (task: Task) => Reason | null;
   /** Epoch milliseconds. */
   readonly now: number;
 }
@@ -28,7 +28,7 @@ const PRIORITY = { high: 0, normal: 1, low: 2 } as const;
 const TIMED: ReadonlySet<ReasonCode> = new Set(['backoff', 'retry-after', 'disk-full']);
 
 /** Pure: which tasks start, stop, wait or are given up now. High priority first, then in the order added. */
-export function schedule({ session, running, conditionReasons, hostReason, now }: ScheduleInput): Schedule {
+export function schedule({ session, running, conditionReasons, otherReason, now }: ScheduleInput): Schedule {
   const start: Task[] = [];
   const stop: { task: Task; reasons: readonly Reason[] }[] = [];
   const wait: { task: Task; reasons: readonly Reason[] }[] = [];
@@ -50,10 +50,10 @@ export function schedule({ session, running, conditionReasons, hostReason, now }
       if (unmet.length > 0) stop.push({ task, reasons: unmet });
       continue;
     }
-    const host = hostReason(task);
+    const other = otherReason(task);
     const timed = timedReasons(task, now);
-    // Told before, the host's reason is among the task's own already.
-    const fresh = host === null || timed.some((reason) => isSame(reason, host)) ? [] : [host];
+    // Told before, it is among the task's own already.
+    const fresh = other === null || timed.some((reason) => isSame(reason, other)) ? [] : [other];
     const reasons = [...timed, ...fresh, ...unmet];
     for (const { nextCheckAt } of reasons) nextAt = Math.min(nextAt, nextCheckAt ?? nextAt);
     if (reasons.length > 0) {

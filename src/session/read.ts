@@ -1,5 +1,5 @@
 import { PosteError } from '../domain/errors.js';
-import type { Progress } from '../domain/progress.js';
+import { isNews, type Progress } from '../domain/progress.js';
 import { allSettled, sessionState, type Session, type SessionStateKind } from '../domain/session.js';
 import { JournalReader, type JournalDamage } from '../store/journal-reader.js';
 import { readOwner, type Owner } from '../store/ownership.js';
@@ -17,9 +17,6 @@ export interface SessionView {
   readonly progress: Progress | null;
   readonly damage: JournalDamage | null;
 }
-
-/** Milliseconds after which what a worker said of its transfers is no news: it says it twice a second. */
-const PROGRESS_LIFETIME = 5000;
 
 /**
  * The session, or `null` when there is no such thing. Changes nothing on disk.
@@ -44,7 +41,7 @@ export async function readSession(home: string, id: string): Promise<SessionView
     paths,
     state: stateNow(session, worker !== null),
     worker,
-    progress: progress?.pid === worker?.identity.pid && progress !== null && Date.now() - progress.at < PROGRESS_LIFETIME ? progress : null,
+    progress: progress?.pid === worker?.identity.pid && progress !== null && isNews(progress, Date.now()) ? progress : null,
     damage,
   };
 }

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { PosteError } from '../domain/errors.js';
 import { addExtent, coveredBytes, type Extent } from '../domain/segments.js';
+import { Allowance } from './allowance.js';
 import { diskError } from './disk-error.js';
 import { extentLine, formatRecord, pair, VERSION, type ExtentLine, type PartHeader, type PartRecord } from './extents.js';
 import { replaceFile, syncDir, writeFully } from './files.js';
@@ -27,6 +28,7 @@ export class PartFile {
   readonly #extentsPath: string;
   readonly #directory: string;
   readonly #boot: string;
+  readonly #allowance: Allowance;
   #extentsHandle: FileHandle;
   #record: PartRecord;
   #recordLength: number;
@@ -46,6 +48,7 @@ export class PartFile {
     this.#extentsPath = temp.extents(task, generation);
     this.#directory = temp.parts;
     this.#boot = boot;
+    this.#allowance = new Allowance(temp.parts);
     this.#record = record;
     this.#recordLength = 0;
     // What a killed process wrote is in nobody's sync yet.
@@ -81,9 +84,13 @@ export class PartFile {
     return coveredBytes(this.#record.written);
   }
 
-  /** Writes `buffers` one after the other at `position`, then records them. Resolves when a killed process would not lose them. */
+  /**
+   * Writes `buffers` one after the other at `position`, then records them. Resolves when a killed process would not lose them.
+   * `disk-full` comes before the disk is: its reserve is left for the state.
+   */
   async write(buffers: readonly Buffer[], position: number): Promise<void> {
     this.#throwIfFailed();
+    await this.#allow(buffers);
     const end = await this.#writeAt(buffers, position);
     this.#record = { ...this.#record, written: addExtent(this.#record.written, { start: position, end }) };
     await this.#append({ w: [position, end] });
@@ -156,6 +163,15 @@ export class PartFile {
     await this.sync().catch(() => undefined);
     await this.#lines.catch(() => undefined);
     await Promise.allSettled([this.#handle.close(), this.#extentsHandle.close()]);
+  }
+
+  /** Nothing was written when it rejects, so nothing has failed that could not go on. */
+  async #allow(buffers: readonly Buffer[]): Promise<void> {
+    try {
+      await this.#allowance.take(buffers.reduce((sum, { length }) => sum + length, 0));
+    } catch (error) {
+      throw diskError(error, this.#directory);
+    }
   }
 
   async #writeAt(buffers: readonly Buffer[], position: number): Promise<number> {

@@ -19,6 +19,8 @@ export interface AttemptJob {
   readonly hadBytes: boolean;
   /** Names of the session's other files: a name that the server proposes gives way to them. */
   readonly takenNames?: ReadonlySet<string>;
+  /** Asked once it is known how long the file is, with what is here of that, in bytes. Rejects with `disk-full` when there is no room for the rest. */
+  readonly admit?: (received: number, total: number) => Promise<void>;
 }
 
 /** Learns what happens. The attempt waits for each promise, so that what is told is recorded before what follows from it. */

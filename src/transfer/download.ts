@@ -1,4 +1,5 @@
 import { PosteError } from '../domain/errors.js';
+import { checkRestarts } from '../domain/restarts.js';
 import { checkSize, sizeLimit } from '../domain/size.js';
 import { overlapStart, planSegments, requestEnd, type Segment } from '../domain/segments.js';
 import { isTransientStatus } from '../domain/refusal.js';
@@ -17,8 +18,6 @@ import { headerOf } from './part-header.js';
 import { portal, refuse } from './refuse.js';
 import type { Throttle } from './throttle.js';
 
-/** A file that changed more often than this while it was fetched is given up. */
-const MOST_CHANGES = 3;
 /** Bytes before a join that must come again and be equal. */
 const OVERLAP_BYTES = 64 * 1024;
 const WHOLE: Segment = { start: 0, end: null };
@@ -180,11 +179,13 @@ export class Download {
     const dropped = old?.received ?? 0;
     const restart = reason ?? this.#restart;
     const changes = (old?.header.changes ?? 0) + (dropped > 0 && restart?.changed === true ? 1 : 0);
+    const header = headerOf(asked, total, changes);
+    await this.#admit(asked, header, 0);
     if (dropped > 0) {
-      this.#countRestart(changes);
+      this.#restarts += 1;
+      checkRestarts({ here: this.#restarts, all: this.#job.restarts + this.#restarts, changes });
       await this.#observer.restarted(restart?.reason ?? 'it is fetched anew', dropped);
     }
-    const header = headerOf(asked, total, changes);
     const part = await createPart(temp, task, bootId, header);
     this.#part = part;
     this.#restart = null;
@@ -217,6 +218,7 @@ export class Download {
     const part = this.#part;
     if (part === null) return;
     checkSize(this.#job.spec, total);
+    await this.#admit(asked, { ...part.header, total }, part.received);
     const overlap = Buffer.alloc(Math.min(OVERLAP_BYTES, join - start));
     await part.read(overlap, join - overlap.length);
     const { provenance } = part.header;
@@ -266,17 +268,14 @@ export class Download {
     return true;
   }
 
-  /** @throws PosteError `keeps-changing`, or `malformed-answer` when a server that keeps its version still never lets it be continued. */
-  #countRestart(changes: number): void {
-    this.#restarts += 1;
-    // Both counts: one forgets nothing but restarts with `retry`, the other also counts restarts that are no change.
-    if (Math.min(this.#job.restarts + this.#restarts, changes) > MOST_CHANGES) {
-      throw new PosteError('keeps-changing', `the file changed at the server ${changes} times while it was fetched`, {
-        hint: 'try again when it is no longer being written, with `poste retry`',
-      });
-    }
-    if (this.#restarts > MOST_CHANGES) {
-      throw new PosteError('malformed-answer', 'the server neither sends the file whole nor continues it', { transient: true });
+  /** Without room for it the size is told all the same: nothing is asked for again before it fits. @throws PosteError `disk-full` */
+  async #admit(asked: Asked, header: PartHeader, received: number): Promise<void> {
+    if (header.total === null) return;
+    try {
+      await this.#job.admit?.(received, header.total);
+    } catch (error) {
+      await this.#tell(asked, header);
+      throw error;
     }
   }
 

@@ -8,6 +8,8 @@ interface Live {
   total: number | null;
   connections: number;
   rate: Rate;
+  /** How long the file will be, once it is sure that it finds room. */
+  expected: number | null;
 }
 
 const WRITE_EVERY_MS = 500;
@@ -17,13 +19,14 @@ export class LiveProgress {
   readonly #paths: SessionPaths;
   readonly #tasks = new Map<number, Live>();
   #timer: NodeJS.Timeout | null = null;
+  #device: number | null = null;
 
   constructor(paths: SessionPaths) {
     this.#paths = paths;
   }
 
   begin(task: number, received: number, total: number | null): void {
-    this.#tasks.set(task, { received, total, connections: 0, rate: startRate(performance.now(), received) });
+    this.#tasks.set(task, { received, total, connections: 0, rate: startRate(performance.now(), received), expected: null });
     this.#timer ??= setInterval(() => {
       void this.write();
     }, WRITE_EVERY_MS);
@@ -32,6 +35,20 @@ export class LiveProgress {
   update(task: number, now: { received: number; total: number | null; connections: number }): void {
     const live = this.#tasks.get(task);
     if (live !== undefined) Object.assign(live, now);
+  }
+
+  /** What is still to come of `task` counts as needed on the file system `device` from here on; `null` takes that back. */
+  expect(task: number, total: number | null, device: number): void {
+    const live = this.#tasks.get(task);
+    if (live !== undefined) live.expected = total;
+    this.#device = device;
+  }
+
+  /** Bytes that are still to come of all tasks but one. */
+  needed(but: number | null = null): number {
+    let needed = 0;
+    for (const [task, { expected, received }] of this.#tasks) if (task !== but && expected !== null) needed += Math.max(0, expected - received);
+    return needed;
   }
 
   end(task: number): void {
@@ -54,6 +71,6 @@ export class LiveProgress {
         etaSeconds: etaSeconds(live.rate, live.total),
       };
     }
-    await writeProgress(this.#paths, { pid: process.pid, at: Date.now(), tasks }).catch(() => undefined);
+    await writeProgress(this.#paths, { pid: process.pid, at: Date.now(), needed: this.needed(), device: this.#device, tasks }).catch(() => undefined);
   }
 }

@@ -2,7 +2,7 @@ import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
 import type { EventBody } from '../domain/events.js';
 import { parseBackoff } from '../domain/policy-times.js';
 import { retryDelay } from '../domain/retry.js';
-import type { ReasonCode, Task } from '../domain/task.js';
+import type { Reason, ReasonCode, Task } from '../domain/task.js';
 import { writeReceipt } from '../delivery/receipt.js';
 import { currentBootId } from '../platform/process-identity.js';
 import { VERSION } from '../platform/version.js';
@@ -13,6 +13,7 @@ import { tempPaths, type TempPaths } from '../store/paths.js';
 import { attempt, type AttemptOutcome } from '../transfer/attempt.js';
 import { Network } from '../transfer/network.js';
 import { Throttle } from '../transfer/throttle.js';
+import { Admission } from './admission.js';
 import type { Gates } from './gates.js';
 import type { HostPauses } from './host-pauses.js';
 import { LiveProgress } from './live-progress.js';
@@ -28,6 +29,7 @@ interface Running {
 }
 
 export interface TransferContext {
+  readonly home: string;
   readonly owned: OwnedSession;
   readonly gates: Gates;
   readonly hosts: HostPauses;
@@ -43,12 +45,17 @@ export class Transfers {
   readonly #throttle = new Throttle();
   readonly #live: LiveProgress;
   readonly #unitMs = parseBackoff(process.env);
+  readonly #admission: Admission;
   readonly #running = new Map<number, Running>();
+  /** Tasks that do not fit on the disk, and when to look again, epoch milliseconds. */
+  readonly #noRoom = new Map<number, { readonly reason: Reason; readonly until: number }>();
 
   constructor(context: TransferContext, temp: string) {
+    const { home, owned } = context;
     this.#context = context;
     this.#temp = tempPaths(temp);
-    this.#live = new LiveProgress(context.owned.paths);
+    this.#live = new LiveProgress(owned.paths);
+    this.#admission = new Admission(home, owned.paths, temp, this.#live);
   }
 
   get running(): ReadonlySet<number> {
@@ -59,6 +66,12 @@ export class Transfers {
   isCurrent(task: Task): boolean {
     const running = this.#running.get(task.number);
     return running === undefined || running.basis === basisOf(task);
+  }
+
+  /** Why the task does not find room on its disk, while that is known. Kept here: a full disk is no place for a word at every look. */
+  roomReason(task: Task, now: number): Reason | null {
+    const known = this.#noRoom.get(task.number);
+    return known !== undefined && now < known.until && known.reason.since <= now ? known.reason : null;
   }
 
   setRate(bytesPerSecond: number | null): void {
@@ -78,6 +91,7 @@ export class Transfers {
       .catch(() => undefined)
       .finally(() => {
         this.#running.delete(task.number);
+        this.#admission.release(task.number);
         this.#live.end(task.number);
         this.#context.onEnd();
       });
@@ -112,7 +126,9 @@ export class Transfers {
     }
     await undoFinish(this.#temp, number);
     const offset = await receivedBytes(this.#temp, number, currentBootId());
-    this.#live.begin(number, offset, task.representation?.total ?? null);
+    const total = task.representation?.total ?? task.spec.expectSize;
+    this.#live.begin(number, offset, total);
+    if (total !== null && !(await this.#findsRoom(number, offset, total))) return;
     const started = await this.#commit([{ type: 'task.started', task: number, attempt: task.attempts + 1, offset }]);
     if (started === 0) return;
     const outcome = await attempt(
@@ -124,6 +140,7 @@ export class Transfers {
         restarts: task.restarts,
         bootId: currentBootId(),
         hadBytes: offset > 0,
+        admit: (received, length) => this.#admission.admit(number, received, length),
       },
       {
         answered: async (name, representation) => {
@@ -144,6 +161,22 @@ export class Transfers {
       signal,
     );
     await this.#record(number, outcome);
+  }
+
+  /** False when nothing need be asked for, because what would come does not fit. */
+  async #findsRoom(number: number, received: number, total: number): Promise<boolean> {
+    this.#noRoom.delete(number);
+    try {
+      await this.#admission.admit(number, received, total);
+      return true;
+    } catch (error) {
+      if (!(error instanceof PosteError) || error.code !== 'disk-full') throw error;
+      const now = Date.now();
+      const reason = { code: 'disk-full' as const, message: error.message, since: now, nextCheckAt: null };
+      // Sessions that kept each other from beginning do not come back at the same moment.
+      this.#noRoom.set(number, { reason, until: now + LOOK_AGAIN['disk-full'] * this.#unitMs * (0.75 + Math.random() / 2) });
+      return false;
+    }
   }
 
   async #record(number: number, outcome: AttemptOutcome): Promise<void> {

@@ -85,7 +85,7 @@ class Shift {
     this.#doorbell = new Doorbell(owned.paths.inbox);
     this.#gates = new Gates(process.env, ring);
     this.#hosts = new HostPauses(home);
-    this.#transfers = new Transfers({ owned, gates: this.#gates, hosts: this.#hosts, onEnd: ring }, temp);
+    this.#transfers = new Transfers({ home, owned, gates: this.#gates, hosts: this.#hosts, onEnd: ring }, temp);
     this.#hooks = new HookRuns(owned, ring);
     setMaxListeners(0, owned.ownership.lost);
   }
@@ -150,7 +150,7 @@ class Shift {
       session: this.#session(),
       running,
       conditionReasons: (task) => this.#gates.reasons(task, running.has(task.number), now),
-      hostReason: (task) => this.#hosts.reason(task, now),
+      otherReason: (task) => this.#hosts.reason(task, now) ?? this.#transfers.roomReason(task, now),
       now,
     });
     for (const task of plan.giveUp) {

@@ -10,7 +10,7 @@ const OFFLINE: Reason = { code: 'offline', message: 'no network', since: 5, next
 const BUSY: Reason = { code: 'retry-after', message: 'https://example.org asked to be left alone for a while', since: 20, nextCheckAt: 90 };
 
 function planned(input: Partial<ScheduleInput> & Pick<ScheduleInput, 'session'>): Schedule {
-  return schedule({ running: new Set(), conditionReasons: () => [], hostReason: () => null, now: 50, ...input });
+  return schedule({ running: new Set(), conditionReasons: () => [], otherReason: () => null, now: 50, ...input });
 }
 
 const numbers = (tasks: readonly (Task | { task: Task })[]): number[] => tasks.map((entry) => ('task' in entry ? entry.task.number : entry.number));
@@ -49,7 +49,7 @@ describe('what the worker does next', () => {
     const session = sessionAfter(CREATED, addedTask(1), { type: 'task.started', task: 1, attempt: 1, offset: 0 });
     const running = new Set([1]);
     expect(planned({ session, running, conditionReasons: () => [OFFLINE] }).stop).toMatchObject([{ task: { number: 1 }, reasons: [OFFLINE] }]);
-    expect(planned({ session, running, hostReason: () => BUSY })).toMatchObject({ stop: [], wait: [] });
+    expect(planned({ session, running, otherReason: () => BUSY })).toMatchObject({ stop: [], wait: [] });
   });
 
   it('does nothing about a task whose conditions were not looked at yet', () => {
@@ -128,7 +128,7 @@ describe('reasons for waiting', () => {
         const plan = (): Schedule => {
           const { session } = fold;
           if (session === null) throw new Error('no session');
-          return planned({ session, conditionReasons: () => reasons, hostReason: () => host });
+          return planned({ session, conditionReasons: () => reasons, otherReason: () => host });
         };
         // Twice: a back-off that the first look dropped for another reason is told no more.
         for (let look = 0; look < 2; look += 1) {

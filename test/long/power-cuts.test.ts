@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -113,13 +113,13 @@ class Life {
       : chance < 0.5
         ? this.#home.spawn(['restore'], { env })
         : this.#home.spawnWorker(this.#id, { env });
-    let code: number | null = null;
-    const exit = command.exit.then((result) => (code = result.code));
+    const told = { finished: false };
+    const exit = command.exit.then(({ code }) => (told.finished = attached && code === 0));
     await this.#instant(origin, exit);
-    const isToldFinished = attached && code === 0;
+    const { finished } = told;
     await this.#cut(origin);
     await exit;
-    if (isToldFinished) expect(await this.#isFinished()).toBe(true);
+    if (finished) expect(await this.#isFinished()).toBe(true);
   }
 
   async #instant(origin: Origin, exit: Promise<unknown>): Promise<void> {
