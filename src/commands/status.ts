@@ -6,8 +6,8 @@ import { EXIT_CODE } from '../domain/errors.js';
 import { selectTasks } from '../domain/select.js';
 import { outcomeCode } from '../session/outcome.js';
 import { explainSession } from '../session/explain.js';
-import { requireSession, type SessionView } from '../session/read.js';
-import { readAllSessions, sessionJson, type SessionJson } from '../session/status.js';
+import type { SessionView } from '../session/read.js';
+import { readAllSessions, readOneSession, sessionJson, type SessionJson } from '../session/status.js';
 
 export default class Status extends PosteCommand {
   static override summary = 'Show every session, or one.';
@@ -26,25 +26,36 @@ export default class Status extends PosteCommand {
     const names = taskNames(argv);
     const one = flags.id !== undefined || names.length > 0;
     const show = async (): Promise<void> => {
-      const { views, errors } = one ? { views: [await requireSession(this.home, this.sessionId)], errors: [] } : await readAllSessions(this.home);
-      for (const { message } of errors) this.output.warn(message);
-      const sessions: SessionJson[] = [];
-      for (const view of views) {
-        const only = names.length === 0 ? undefined : selectTasks(view.session, names);
-        const shown = await sessionJson(view, only);
-        sessions.push(flags.explain ? { ...shown, explain: await explainSession(view, process.env) } : shown);
+      const { views, unreadable } = one ? await readOneSession(this.home, this.sessionId) : await readAllSessions(this.home);
+      const shownOf = async (view: SessionView): Promise<SessionJson> => {
+        const shown = await sessionJson(view, names.length === 0 ? undefined : selectTasks(view.session, names));
+        return flags.explain ? { ...shown, explain: await explainSession(view, process.env) } : shown;
+      };
+      const sessions = await inTurn(views, shownOf);
+      const others = await inTurn(unreadable, async ({ id, error, readable }) => ({ id, error, readable: readable === null ? null : await shownOf(readable) }));
+      if (this.output.json) this.output.object({ schema: 1, home: this.home, sessions, unreadable: others });
+      else {
+        const shown = [...sessions, ...others.flatMap(({ readable }) => (one ? (readable ?? []) : []))];
+        if (shown.length + others.length === 0 || shown.length > 0) for (const line of statusText(shown, { home: this.home, detailed: one })) this.output.result(line);
+        for (const { id, error } of others) this.output.error({ ...error, message: `session ${id}: ${error.message}` });
       }
-      if (this.output.json) this.output.object({ schema: 1, home: this.home, sessions });
-      else for (const line of statusText(sessions, { home: this.home, detailed: one })) this.output.result(line);
-      if (flags['exit-code']) process.exitCode = statusCode(views, names);
+      const unread = unreadable.map(({ error }) => error.exitCode);
+      if (flags['exit-code']) process.exitCode = commonCode([...views.map(({ session }) => outcomeCode(session, selectTasks(session, names))), ...unread]);
+      else if (one) process.exitCode = commonCode(unread);
     };
     if (flags.watch) await watch(show);
     else await show();
   }
 }
 
-function statusCode(views: readonly SessionView[], names: readonly string[]): number {
-  const codes = new Set(views.map(({ session }) => outcomeCode(session, selectTasks(session, names))).filter((code) => code !== 0));
+async function inTurn<From, To>(values: readonly From[], change: (value: From) => Promise<To>): Promise<To[]> {
+  const changed: To[] = [];
+  for (const value of values) changed.push(await change(value));
+  return changed;
+}
+
+function commonCode(all: readonly number[]): number {
+  const codes = new Set(all.filter((code) => code !== 0));
   const [only] = codes;
   return codes.size === 0 ? 0 : codes.size === 1 && only !== undefined ? only : EXIT_CODE.mixed;
 }

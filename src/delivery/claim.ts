@@ -5,6 +5,7 @@ import { printable } from '../domain/printable.js';
 import type { FinishedFile, Task } from '../domain/task.js';
 import { diskError } from '../store/disk-error.js';
 import { systemCode } from '../store/files.js';
+import { sha256Of } from './digest.js';
 import { choosePath, usualMode, type OnConflict } from './destination.js';
 import { takeTurn, type Turn } from './intent.js';
 import { moveOnce, removeSource, undo } from './move.js';
@@ -61,7 +62,8 @@ function isSameClaim({ path }: Completed, { destination, onConflict }: ClaimRequ
   return path === destination || (onConflict === 'rename' && dirname(path) === dirname(destination));
 }
 
-async function checkSource({ file, size }: FinishedFile, number: number): Promise<void> {
+/** A file that was not written to since it was checked is not read again: a claim costs a rename, not a look at every byte. */
+async function checkSource({ file, size, sha256, modifiedAt }: FinishedFile, number: number): Promise<void> {
   const there = await lstat(file).catch((error: unknown) => {
     if (systemCode(error) === 'ENOENT') return null;
     throw diskError(error, file);
@@ -71,19 +73,20 @@ async function checkSource({ file, size }: FinishedFile, number: number): Promis
       hint: 'someone removed it by hand; start it again with --new',
     });
   }
-  if (!there.isFile() || there.size !== size) {
+  const isSame = there.isFile() && there.size === size && (there.mtimeMs === modifiedAt || (await sha256Of(file)) === sha256);
+  if (!isSame) {
     throw new PosteError('damaged', `${printable(file)} is not the file that was finished (task ${number}); it was left alone`, {
       hint: 'someone changed it by hand; start it again with --new',
     });
   }
 }
 
-async function place(turn: Turn, { file, size }: FinishedFile, { paths, destination, onConflict }: ClaimRequest): Promise<string> {
+async function place(turn: Turn, { file, size, sha256 }: FinishedFile, { paths, destination, onConflict }: ClaimRequest): Promise<string> {
   const mode = await usualMode(paths.intents);
   for (;;) {
     const to = await choosePath(destination, onConflict);
     try {
-      await moveOnce({ from: file, to, size, overwrite: onConflict === 'overwrite', mode, record: (move) => turn.record(move) });
+      await moveOnce({ from: file, to, size, sha256, overwrite: onConflict === 'overwrite', mode, record: (move) => turn.record(move) });
       return to;
     } catch (error) {
       const taken = error instanceof PosteError && error.code === 'destination-exists';
@@ -99,8 +102,10 @@ async function confirm(turn: Turn, path: string, { task, onConflict, recordClaim
   } catch (error) {
     const state = await reload().then(
       (reloaded) => reloaded.state,
-      () => null,
+      (problem: unknown) => (isForgotten(problem) ? 'forgotten' : null),
     );
+    // Nobody is left to record it, nor to deliver it once more: the file is where it was wanted.
+    if (state === 'forgotten') return;
     if (state?.kind === 'claimed' && state.path === path) return;
     if (state === null || state.kind === 'finished') {
       await turn.giveUp();
@@ -111,6 +116,10 @@ async function confirm(turn: Turn, path: string, { task, onConflict, recordClaim
     }
     throw error;
   }
+}
+
+function isForgotten(error: unknown): boolean {
+  return error instanceof PosteError && error.code === 'no-session';
 }
 
 /** The claim stands, whatever happens here: what cannot be removed now is left to the session's owner. */

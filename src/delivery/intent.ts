@@ -1,10 +1,12 @@
+import { readdir, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PosteError } from '../domain/errors.js';
+import { count, either, instant, oneOf, ordinal, orNull, record, text } from '../domain/shape.js';
 import { liveness, ownIdentity, type ProcessIdentity } from '../platform/process-identity.js';
 import { diskError } from '../store/disk-error.js';
-import { createFile, isThere, makeDir, readIfThere, removeIfThere, replaceFile, systemCode } from '../store/files.js';
+import { createFile, isThere, makeDirIn, readIfThere, readSealed, removeIfThere, replaceFile, systemCode } from '../store/files.js';
 import { intentPath, type SessionPaths } from '../store/paths.js';
-import { seal, unseal } from '../store/sealed.js';
+import { seal } from '../store/sealed.js';
 import type { Move } from './move.js';
 
 const INTENT_VERSION = 1;
@@ -59,7 +61,7 @@ export async function takeTurn(paths: SessionPaths, request: TurnRequest, waitMs
  * back: its maker lives, so nobody can have judged it.
  */
 export async function tryTurn(paths: SessionPaths, request: TurnRequest): Promise<TurnAttempt> {
-  await makeDir(paths.intents);
+  if (!(await makeDirIn(paths.intents))) throw new PosteError('no-session', 'the session was forgotten meanwhile; nothing was claimed');
   for (;;) {
     const earlier = await readTurns(paths, request.task);
     for (const { intent } of earlier) {
@@ -81,13 +83,23 @@ export interface LeftIntent {
   readonly intent: Intent;
 }
 
+/** The numbers of the tasks of which anyone ever took a turn that is still there. */
+export async function tasksWithIntents(paths: SessionPaths): Promise<number[]> {
+  const names = await readdir(paths.intents).catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return [];
+    throw error;
+  });
+  return [...new Set(names.flatMap((name) => (/^\d+\.(?:\d+\.)?json$/.test(name) ? [Number.parseInt(name, 10)] : [])))];
+}
+
 /** All turns that were taken for a task, in order; `intent` is `null` for one that was given back, or is damaged beyond reading. */
 export async function readTurns(paths: SessionPaths, task: number): Promise<{ number: number; intent: Intent | null }[]> {
   const turns = [];
   for (let number = 1; ; number += 1) {
-    const text = await readIfThere(intentPath(paths, task, number));
-    if (text === null) return turns;
-    turns.push({ number, intent: parseIntent(text) });
+    const path = intentPath(paths, task, number);
+    const sealed = await readSealed(path);
+    if (sealed === null && !(await isThere(path))) return turns;
+    turns.push({ number, intent: parseIntent(sealed) });
   }
 }
 
@@ -156,7 +168,7 @@ export class Turn {
   /** The task is claimed, durably, and all that it left in temp is gone: no turn of it means anything any more. */
   async close(): Promise<void> {
     this.#over = true;
-    for (let number = this.#number; number >= 1; number -= 1) await removeIfThere(this.#path(number));
+    for (let number = this.#number; number >= 1; number -= 1) await rm(this.#path(number), { recursive: true, force: true });
   }
 
   async #write(intent: Intent): Promise<void> {
@@ -179,25 +191,34 @@ function yieldsTo({ insideHook }: TurnRequest, intent: Intent): boolean {
   return intent.by === 'hook' && insideHook !== null && intent.eventId === insideHook;
 }
 
+const isMove = either(record({ kind: oneOf('link'), to: text }), record({ kind: oneOf('stage', 'place', 'reserve'), to: text, staged: text }));
+const isIntent = record({
+  task: ordinal,
+  by: oneOf('claim', 'hook'),
+  eventId: orNull(text),
+  move: orNull(isMove),
+  maker: orNull(record({ pid: count, startTime: text, bootId: text, host: text, pidNamespace: text })),
+  at: instant,
+});
+
 /** Damage stems from the disk: the file was complete when it got its name. There is nothing in it to go by, so nothing is undone. */
-function parseIntent(text: string): Intent | null {
-  const record = unseal(text);
-  if (record === null || record['over'] === true) return null;
-  if (record['v'] !== INTENT_VERSION) {
+function parseIntent(sealed: Record<string, unknown> | null): Intent | null {
+  if (sealed === null || sealed['over'] === true) return null;
+  if (typeof sealed['v'] === 'number' && sealed['v'] > INTENT_VERSION) {
     throw new PosteError('newer-version', 'the delivery of this task was begun by a newer version of poste; the file is kept', {
       hint: 'use that version to claim it',
     });
   }
-  return record as unknown as Intent;
+  return isIntent(sealed) ? (sealed as unknown as Intent) : null;
 }
 
-function stillHeld({ intent, proof }: TurnAttempt & { kind: 'held' }): PosteError {
+export function stillHeld({ intent, proof }: TurnAttempt & { kind: 'held' }, consequence = 'the file is kept'): PosteError {
   const who = intent.by === 'hook' ? 'its hook is running' : 'another claim is moving it';
   if (proof === 'unknown') {
-    return new PosteError('owned-elsewhere', `task ${intent.task}: ${who} on ${intent.maker?.host ?? 'another host'}; the file is kept`, {
-      hint: 'claim it from there',
+    return new PosteError('owned-elsewhere', `task ${intent.task}: ${who} on ${intent.maker?.host ?? 'another host'}; ${consequence}`, {
+      hint: 'go on from there: only its own host can tell whether it lives',
     });
   }
-  const message = `task ${intent.task}: ${who} (process ${intent.maker?.pid ?? 'unknown'}) and has not ended in time; the file is kept`;
-  return new PosteError('timeout', message, { hint: 'claim it again later', transient: true });
+  const message = `task ${intent.task}: ${who} (process ${intent.maker?.pid ?? 'unknown'}) and has not ended; ${consequence}`;
+  return new PosteError('timeout', message, { hint: 'try again later', transient: true });
 }

@@ -6,6 +6,7 @@ import { PosteError } from '../domain/errors.js';
 import { printable } from '../domain/printable.js';
 import { removeIfThere, syncDir, syncWherePossible, systemCode } from '../store/files.js';
 import { destinationError, destinationExists } from './destination-error.js';
+import { sha256Of } from './digest.js';
 
 /** How far a move has come: what may be found at and beside the destination, for whoever has to end it. Paths are absolute. */
 export type Move =
@@ -23,6 +24,8 @@ export interface MoveRequest {
   readonly to: string;
   /** Of the source, in bytes. */
   readonly size: number;
+  /** Of the source, hex: a copy is read again before it gets its name. */
+  readonly sha256: string;
   /** Replace a regular file at `to`, in one step. */
   readonly overwrite: boolean;
   /** Of the file at the destination. */
@@ -93,11 +96,11 @@ async function linked(from: string, to: string, record: MoveRequest['record']): 
   }
 }
 
-async function moveStaged({ from, to, size, overwrite, mode, record }: MoveRequest): Promise<void> {
+async function moveStaged({ from, to, size, sha256, overwrite, mode, record }: MoveRequest): Promise<void> {
   const staged = join(dirname(to), `.poste-${randomBytes(8).toString('hex')}`);
   await record({ kind: 'stage', to, staged });
   try {
-    await stage(from, staged, size, mode, overwrite);
+    await stage(from, staged, { size, sha256 }, mode, overwrite);
     await record({ kind: 'place', to, staged });
     if (overwrite) {
       await checkReplaceable(to);
@@ -122,7 +125,7 @@ async function removeStaged(staged: string): Promise<void> {
 }
 
 /** Makes `staged` a second name of the source or, failing that, a copy that is whole, synced and until then for nobody else to read. */
-async function stage(from: string, staged: string, size: number, mode: number, mayLink: boolean): Promise<void> {
+async function stage(from: string, staged: string, { size, sha256 }: Pick<MoveRequest, 'size' | 'sha256'>, mode: number, mayLink: boolean): Promise<void> {
   if (mayLink) {
     try {
       await link(from, staged);
@@ -139,6 +142,11 @@ async function stage(from: string, staged: string, size: number, mode: number, m
     const copied = await handle.stat();
     if (copied.size !== size) {
       throw new PosteError('io', `only ${copied.size} of ${size} bytes reached ${printable(dirname(staged))}; the file is kept in temp`);
+    }
+    if ((await sha256Of(staged)) !== sha256) {
+      throw new PosteError('io', `what reached ${printable(dirname(staged))} is not the file that was finished; that one is kept in temp`, {
+        hint: 'look at the disks; start --new fetches it again',
+      });
     }
     await handle.chmod(mode).catch(ignoring('EPERM', 'ENOTSUP', 'EOPNOTSUPP'));
     await handle.sync();

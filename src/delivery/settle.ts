@@ -1,11 +1,12 @@
-import { readdir, unlink } from 'node:fs/promises';
+import { unlink } from 'node:fs/promises';
 import { PosteError } from '../domain/errors.js';
 import type { Session } from '../domain/session.js';
 import type { Task } from '../domain/task.js';
 import { replaceFile, systemCode } from '../store/files.js';
 import { untoldPath, type SessionPaths } from '../store/paths.js';
 import { destinationError } from './destination-error.js';
-import { readTurns, tryTurn, type Turn } from './intent.js';
+import { liveness, ownIdentity } from '../platform/process-identity.js';
+import { readTurns, stillHeld, tasksWithIntents, tryTurn, type Turn } from './intent.js';
 import { removeSource, undo, wasDelivered } from './move.js';
 import { noteClaim } from './receipt.js';
 
@@ -43,6 +44,30 @@ export async function recoverIntents(paths: SessionPaths, session: Session, reco
       await settle({ paths, task: number, recordClaim: recordUntold, reload: () => Promise.resolve(session.tasks.get(number) ?? task) });
     } catch (error) {
       if (!(error instanceof PosteError) && systemCode(error) === undefined) throw error;
+    }
+  }
+}
+
+/**
+ * For the session's owner before it removes files for good (of the `wanted` tasks): ends what dead makers left, and refuses while somebody is
+ * moving one of them. A hook's run of this process is its own to end.
+ * @throws PosteError `timeout` or `owned-elsewhere`, as a claim does that another one holds up
+ */
+export async function endDeliveries(
+  paths: SessionPaths,
+  session: Session,
+  wanted: (task: number) => boolean,
+  recordClaim: RecordClaim,
+): Promise<void> {
+  await recoverIntents(paths, session, recordClaim);
+  const own = ownIdentity();
+  for (const number of await tasksWithIntents(paths)) {
+    if (!session.tasks.has(number) || !wanted(number)) continue;
+    for (const { intent } of await readTurns(paths, number)) {
+      if (intent === null || intent.maker === null) continue;
+      const isOwnHook = intent.by === 'hook' && intent.maker.pid === own.pid && intent.maker.startTime === own.startTime;
+      const proof = isOwnHook ? 'dead' : liveness(intent.maker);
+      if (proof !== 'dead') throw stillHeld({ kind: 'held', intent, proof }, 'nothing was removed');
     }
   }
 }
@@ -110,10 +135,3 @@ export async function settleLeft(turn: Turn, settling: Settling): Promise<{ task
   return { task, completed };
 }
 
-async function tasksWithIntents(paths: SessionPaths): Promise<number[]> {
-  const names = await readdir(paths.intents).catch((error: unknown) => {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw error;
-  });
-  return [...new Set(names.flatMap((name) => (/^\d+\.(?:\d+\.)?json$/.test(name) ? [Number.parseInt(name, 10)] : [])))];
-}

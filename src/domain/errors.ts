@@ -110,9 +110,9 @@ export function isShortage(code: unknown): boolean {
   return code === 'EMFILE' || code === 'ENFILE' || code === 'ENOMEM';
 }
 
-/** The inverse of {@link errorInfo}: an error that crossed a file is thrown again on this side. */
+/** The inverse of {@link errorInfo}: an error that crossed a file is thrown again on this side. A newer poste may have codes of its own. */
 export function errorFromInfo(info: ErrorInfo): PosteError {
-  return new PosteError(info.code, info.message, {
+  return new PosteError(Object.hasOwn(EXIT_CODE, info.code) ? info.code : 'internal', info.message, {
     transient: info.transient,
     ...(info.hint === undefined ? {} : { hint: info.hint }),
   });

@@ -37,7 +37,7 @@ export type Request =
       /** A new link for the same bytes: joined to what is secret of the task already. */
       readonly url: { readonly redacted: string; readonly hash: string; readonly secret: string | null } | null;
     }
-  | { readonly kind: 'claimed'; readonly claims: readonly { readonly task: number; readonly path: string }[] }
+  | { readonly kind: 'claimed'; readonly claims: readonly { readonly task: number; readonly path: string; readonly sha256?: string }[] }
   | { readonly kind: 'acknowledge'; readonly upTo: number }
   | { readonly kind: 'forget'; readonly mode: 'settled' | 'when-done' | 'cancel'; readonly purge: boolean };
 
@@ -157,8 +157,10 @@ function change(session: Session, { names, settings, spec, url }: Request & { ki
 function claimed(session: Session, claims: (Request & { kind: 'claimed' })['claims']): Decision {
   const events: EventBody[] = [];
   const tasks: number[] = [];
-  for (const { task: number, path } of claims) {
+  for (const { task: number, path, sha256 } of claims) {
     const state = session.tasks.get(number)?.state;
+    // It was asked of an earlier session of this name, which was forgotten meanwhile.
+    if (state !== undefined && 'sha256' in state && sha256 !== undefined && sha256 !== state.sha256) continue;
     const isRecorded = state?.kind === 'claimed' && state.path === path;
     if (state?.kind === 'finished') events.push({ type: 'task.claimed', task: number, path, by: 'claim' });
     if (isRecorded || state?.kind === 'finished') tasks.push(number);

@@ -180,6 +180,7 @@ function taskAfter(task: Task, event: SessionEvent, settings: SessionSettings): 
           size: event.size,
           sha256: event.sha256,
           length: event.length,
+          ...(event.modifiedAt === undefined ? {} : { modifiedAt: event.modifiedAt }),
         },
         { spec: { ...task.spec, name: event.name }, hook: dueHook(task, event.time), ignoreConditions: false, settledSeq: event.seq },
       );

@@ -126,6 +126,8 @@ export interface FinishedFile {
   readonly sha256: string;
   /** How the length was known to be right. */
   readonly length: 'verified' | 'unverified';
+  /** When it was last written to, epoch milliseconds, as the disk says: whoever finds another time there must read it again. */
+  readonly modifiedAt?: number;
 }
 
 /** How far the delivery of one hook has come. */

@@ -28,12 +28,13 @@ const LOG_LIMIT = 1 << 20;
 /**
  * Starts a process that outlives this one, its terminal and its session: own process group and session, nothing
  * inherited but the log, `/` as working directory. Rejects with the system's error when it cannot be started, or when
- * something other than a plain path is in the log's place (ELOOP for a symbolic link).
+ * something other than a plain path is in the log's place (ELOOP for a symbolic link, ENXIO for a FIFO).
  */
 export async function spawnDetached({ file, args, env, logPath, nice }: DetachedOptions): Promise<DetachedProcess> {
   await putAside(logPath);
-  const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW } = constants;
-  const log = await open(logPath, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
+  const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants;
+  // Not to wait at a FIFO; of a plain file the flag changes nothing.
+  const log = await open(logPath, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0o600);
   try {
     const [command = file, ...rest] = nice ? [...niceness(env['PATH'] ?? ''), file, ...args] : [file, ...args];
     const child = spawn(command, rest, { env, cwd: '/', detached: true, stdio: ['ignore', log.fd, log.fd] });

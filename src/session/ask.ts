@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { serving } from '../delivery/serving.js';
 import { isDeliveryUnderWay } from '../delivery/under-way.js';
 import { errorFromInfo, PosteError } from '../domain/errors.js';
 import type { Answer, Request } from '../domain/requests.js';
@@ -169,7 +170,7 @@ async function serveMyself({ id, paths }: Asking): Promise<void> {
 async function serveAsOwner(id: string, paths: SessionPaths, ownership: Ownership): Promise<void> {
   const owned = await openOwned(id, paths, ownership, null);
   try {
-    const kept = await serveInbox(owned, () => Promise.resolve());
+    const kept = await serveInbox(owned, serving(owned));
     await settleSession(owned);
     const { session } = owned.journal;
     const isOver = session !== null && isForgettable(session) && !(await isDeliveryUnderWay(paths, session));

@@ -1,11 +1,14 @@
 import { PosteError } from '../domain/errors.js';
 import type { Task } from '../domain/task.js';
+import { isThere } from '../store/files.js';
 import { JournalReader } from '../store/journal-reader.js';
 import { ask, type Asking } from './ask.js';
+import { noSession } from './read.js';
 
 interface Waiting {
   readonly task: number;
   readonly path: string;
+  readonly sha256: string | undefined;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -22,9 +25,11 @@ export class ClaimRecord {
     this.#reader = new JournalReader(asking.paths.journal);
   }
 
-  /** The task as it is now. @throws PosteError `no-task` when its session is gone */
+  /** The task as it is now. @throws PosteError `no-session` when its session is gone */
   async reload(number: number): Promise<Task> {
     await this.#reader.poll();
+    const isGone = this.#reader.session?.forgotten !== false || !(await isThere(this.#asking.paths.journal));
+    if (isGone) throw noSession(this.#asking.id);
     const task = this.#reader.session?.tasks.get(number);
     if (task === undefined) throw new PosteError('no-task', `session ${this.#asking.id} has no task ${number} any more`);
     return task;
@@ -33,7 +38,8 @@ export class ClaimRecord {
   /** Resolves when the claim is durable. What comes while a request is under way shares the next one. */
   record(task: number, path: string): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ task, path, resolve, reject });
+      const state = this.#reader.session?.tasks.get(task)?.state;
+      this.#waiting.push({ task, path, sha256: state?.kind === 'finished' ? state.sha256 : undefined, resolve, reject });
       if (!this.#isSending) void this.#send();
     });
   }
@@ -44,7 +50,7 @@ export class ClaimRecord {
       const batch = this.#waiting;
       this.#waiting = [];
       try {
-        const { tasks } = await ask(this.#asking, { kind: 'claimed', claims: batch.map(({ task, path }) => ({ task, path })) });
+        const { tasks } = await ask(this.#asking, { kind: 'claimed', claims: batch.map(({ task, path, sha256 }) => ({ task, path, ...(sha256 === undefined ? {} : { sha256 }) })) });
         for (const { task, resolve, reject } of batch) {
           if (tasks.includes(task)) resolve();
           else reject(new PosteError('nothing-to-claim', `task ${task} is not there to be claimed any more`));

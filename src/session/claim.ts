@@ -11,7 +11,7 @@ import { receiptPath } from '../store/paths.js';
 import { ask, type Asking } from './ask.js';
 import { ClaimRecord } from './claim-record.js';
 import { follow } from './follow.js';
-import { readSession, requireSession } from './read.js';
+import { noSession, readSession, requireSession } from './read.js';
 
 export interface ClaimRequest {
   /** Numbers or file names; none is every finished task. */
@@ -97,6 +97,9 @@ async function claimOne(asking: Asking, record: ClaimRecord, task: Task, request
     onConflict: request.onConflict,
     waitMs: DELIVERY_DEADLINE,
     insideHook: process.env['POSTE_EVENT_ID'] ?? null,
+  }).catch(async (error: unknown) => {
+    // It was forgotten, file and all, while this claim looked at it: whatever was not found then is no fault of the disk.
+    throw (await isThere(asking.paths.journal)) ? error : noSession(asking.id);
   });
   if (outcome.kind === 'claimed') return claimedFile(asking, task, outcome.path);
   if (outcome.task.state.kind === 'claimed') return claimedBefore(asking, record, outcome.task, request);

@@ -2,7 +2,7 @@ import { PosteError } from '../domain/errors.js';
 import { isNews, type Progress } from '../domain/progress.js';
 import { allSettled, sessionState, type Session, type SessionStateKind } from '../domain/session.js';
 import { JournalReader, type JournalDamage } from '../store/journal-reader.js';
-import { readOwner, type Owner } from '../store/ownership.js';
+import { readOwner, type Holder, type Owner } from '../store/ownership.js';
 import { sessionPaths, type SessionPaths } from '../store/paths.js';
 import { readProgress } from '../store/progress.js';
 
@@ -23,17 +23,39 @@ export interface SessionView {
  * @throws PosteError `damaged` when there is a journal in which nothing can be read; `newer-version`
  */
 export async function readSession(home: string, id: string): Promise<SessionView | null> {
+  const { view, error } = await readAsFarAsPossible(home, id);
+  if (error !== null) throw error;
+  return view;
+}
+
+/** What can be seen of a session, for those who only look, and why that may not be all of it. */
+export interface PartialView {
+  readonly view: SessionView | null;
+  readonly error: PosteError | null;
+}
+
+/** As {@link readSession}; what a newer poste wrote hides neither what stands before it nor, where only its owner is a riddle, the rest. */
+export async function readAsFarAsPossible(home: string, id: string): Promise<PartialView> {
   const paths = sessionPaths(home, id);
   const reader = new JournalReader(paths.journal);
-  await reader.poll();
-  const { session, damage } = reader;
+  try {
+    await reader.poll();
+    return { view: await viewOf(id, paths, reader, () => readOwner(paths)), error: null };
+  } catch (error) {
+    if (!(error instanceof PosteError)) throw error;
+    const isNewer = error.code === 'newer-version';
+    return { view: isNewer ? await viewOf(id, paths, reader, () => Promise.resolve({ kind: 'none' })) : null, error };
+  }
+}
+
+async function viewOf(id: string, paths: SessionPaths, { session, damage }: JournalReader, holding: () => Promise<Holder>): Promise<SessionView | null> {
   if (session === null && damage !== null) {
     throw new PosteError('damaged', `session ${id} cannot be read: no line of its journal is whole; its files were left alone`, {
       hint: `what it had is in ${paths.dir}; move that away to use the name again`,
     });
   }
   if (session === null || session.forgotten) return null;
-  const holder = await readOwner(paths);
+  const holder = await holding();
   const worker = (holder.kind === 'live' || holder.kind === 'foreign') && holder.owner.role === 'worker' ? holder.owner : null;
   const progress = worker === null ? null : await readProgress(paths);
   return {

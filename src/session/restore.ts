@@ -12,8 +12,12 @@ export interface Restored {
 export async function restore(home: string): Promise<Restored> {
   const restored: string[] = [];
   const failed: { id: string; error: ErrorInfo }[] = [];
-  const interrupted = new Set((await readAllSessions(home)).views.flatMap(({ session, state }) => (state === 'interrupted' ? [session.id] : [])));
+  const { views, unreadable } = await readAllSessions(home);
+  failed.push(...unreadable.map(({ id, error }) => ({ id, error })));
+  const lost = new Set(unreadable.map(({ id }) => id));
+  const interrupted = new Set(views.flatMap(({ session, state }) => (state === 'interrupted' ? [session.id] : [])));
   for (const id of await sessionIds(home)) {
+    if (lost.has(id)) continue;
     const asking = askingFor(home, id, true);
     try {
       if (interrupted.has(id)) await ensureWorker(asking);

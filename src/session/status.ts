@@ -1,8 +1,8 @@
-import { PosteError } from '../domain/errors.js';
+import { errorInfo, type ErrorInfo } from '../domain/errors.js';
 import { countStates } from '../domain/session.js';
 import type { ExplainedTask } from './explain.js';
 import { sessionIds } from './home.js';
-import { readSession, type SessionView } from './read.js';
+import { noSession, readAsFarAsPossible, type SessionView } from './read.js';
 import { reasonJson, taskJson, waitingReasons, type ReasonJson, type TaskJson } from './task-view.js';
 import type { Reason, Task } from '../domain/task.js';
 
@@ -44,26 +44,37 @@ export async function sessionJson(view: SessionView, only?: readonly Task[]): Pr
   };
 }
 
-export interface AllSessions {
+/** A session that is damaged or of a newer poste: what can be read of it is not taken for its state. */
+export interface Unreadable {
+  readonly id: string;
+  readonly error: ErrorInfo;
+  readonly readable: SessionView | null;
+}
+
+export interface Sessions {
   readonly views: readonly SessionView[];
-  /** Why others cannot be shown; they do not hide the ones that can. */
-  readonly errors: readonly PosteError[];
+  /** These do not hide the ones that can be shown. */
+  readonly unreadable: readonly Unreadable[];
 }
 
 /** Every session of a home that has a journal to read. */
-export async function readAllSessions(home: string): Promise<AllSessions> {
+export async function readAllSessions(home: string): Promise<Sessions> {
   const views: SessionView[] = [];
-  const errors: PosteError[] = [];
+  const unreadable: Unreadable[] = [];
   for (const id of await sessionIds(home)) {
-    try {
-      const view = await readSession(home, id);
-      if (view !== null) views.push(view);
-    } catch (error) {
-      if (!(error instanceof PosteError)) throw error;
-      errors.push(error);
-    }
+    const { view, error } = await readAsFarAsPossible(home, id);
+    if (error !== null) unreadable.push({ id, error: errorInfo(error), readable: view });
+    else if (view !== null) views.push(view);
   }
-  return { views, errors };
+  return { views, unreadable };
+}
+
+/** The same of one session. @throws PosteError `no-session` */
+export async function readOneSession(home: string, id: string): Promise<Sessions> {
+  const { view, error } = await readAsFarAsPossible(home, id);
+  if (error !== null) return { views: [], unreadable: [{ id, error: errorInfo(error), readable: view }] };
+  if (view === null) throw noSession(id);
+  return { views: [view], unreadable: [] };
 }
 
 /** Each reason once, the oldest of its code. */

@@ -81,7 +81,9 @@ export async function taskJson(view: SessionView, task: Task): Promise<TaskJson>
 }
 
 async function partBytes(view: SessionView, task: Task): Promise<number> {
-  return task.attempts === 0 ? 0 : receivedBytes(tempPaths(view.session.temp), task.number, currentBootId());
+  if (task.attempts === 0) return 0;
+  // A part that cannot be read (a newer poste began it) is its next attempt's to complain of.
+  return receivedBytes(tempPaths(view.session.temp), task.number, currentBootId()).catch(() => 0);
 }
 
 export function reasonJson(reason: Reason): ReasonJson {

@@ -1,9 +1,9 @@
-import { open } from 'node:fs/promises';
+import { constants } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { PosteError } from '../domain/errors.js';
 import { printable } from '../domain/printable.js';
 import { spawnDetached, workerEnvironment } from '../platform/detached.js';
-import { makeDir, systemCode } from '../store/files.js';
+import { makeDir, openPlain, unlessDamaged } from '../store/files.js';
 import type { SessionPaths } from '../store/paths.js';
 
 const WORKER = fileURLToPath(new URL('../worker/main.js', import.meta.url));
@@ -38,7 +38,8 @@ export async function workerFailed(paths: SessionPaths, id: string, code: number
 
 async function lastLine(path: string): Promise<string | null> {
   try {
-    const handle = await open(path, 'r');
+    const handle = await openPlain(path, constants.O_RDONLY);
+    if (handle === null) return null;
     try {
       const { size } = await handle.stat();
       const buffer = Buffer.alloc(Math.min(size, LAST_WORDS));
@@ -48,7 +49,6 @@ async function lastLine(path: string): Promise<string | null> {
       await handle.close();
     }
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return null;
-    throw error;
+    return unlessDamaged(error);
   }
 }

@@ -1,5 +1,6 @@
 import { addExtent, clipExtents, type Extent } from '../domain/segments.js';
 import { PosteError } from '../domain/errors.js';
+import { count, either, flag, listOf, oneOf, orNull, pairOf, record, text, type Shape } from '../domain/shape.js';
 import type { Provenance } from '../domain/provenance.js';
 import type { Known } from '../domain/verdict.js';
 import { seal, unseal } from './sealed.js';
@@ -37,6 +38,32 @@ export type ExtentLine =
   /** A sync failed: only what was durable before it still counts. */
   | { readonly back: true };
 
+const span: Shape = (value) => {
+  const [start = 1, end = 0] = pairOf(count, count)(value) ? (value as number[]) : [];
+  return start <= end;
+};
+
+const header = record({
+  total: orNull(count),
+  validators: record({ etag: orNull(text), lastModified: orNull(text), dateIsStrong: flag }),
+  hasWeakEtag: flag,
+  contentType: orNull(text),
+  contentEncoding: orNull(text),
+  changes: count,
+  provenance: record({
+    finalHost: text,
+    redirects: listOf(text),
+    status: count,
+    etag: orNull(text),
+    lastModified: orNull(text),
+    contentType: orNull(text),
+    contentEncoding: orNull(text),
+    resumes: listOf(record({ offset: count, proof: oneOf('etag', 'last-modified', 'digest'), overlapCompared: count, host: text })),
+  }),
+});
+
+const isLine = either(record({ v: count, boot: text, part: header }), record({ w: span }), record({ d: listOf(span) }), record({ c: span }), record({ back: flag }));
+
 export function extentLine(line: ExtentLine): string {
   return `${seal(line)}\n`;
 }
@@ -63,11 +90,13 @@ export function parseRecord(text: string, boot: string, length: number): PartRec
   let durable: readonly Extent[] = [];
   let compared: Extent | null = null;
   for (const line of text.split('\n')) {
-    // The JSON was sealed by this program: the checksum is what makes the cast true.
-    const record = unseal(line) as ExtentLine | null;
-    if (record === null) break;
+    const sealed = unseal(line);
+    if (typeof sealed?.['v'] === 'number' && sealed['v'] > VERSION) {
+      throw new PosteError('newer-version', 'this download was begun by a newer poste; its bytes are kept', { hint: 'use that version' });
+    }
+    if (!isLine(sealed)) break;
+    const record = sealed as unknown as ExtentLine;
     if ('v' in record) {
-      if (record.v > VERSION) throw new PosteError('newer-version', 'this download was begun by a newer poste', { hint: 'use that version' });
       header = record.part;
       writtenBoot = record.boot;
     } else if ('w' in record) written = addExtent(written, extent(record.w));

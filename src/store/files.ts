@@ -1,7 +1,12 @@
 import { constants } from 'node:fs';
-import { link, lstat, mkdir, open, readFile, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { link, lstat, mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
+import { PosteError } from '../domain/errors.js';
+import { unseal } from './sealed.js';
+
+/** No file of ours comes near it, in bytes; a hole that a power cut left, or something put there, may. */
+const TOO_LONG = 256 * 1024 * 1024;
 
 /** The `code` of a system error (`ENOENT`, `EEXIST`, …), or `undefined` for anything else. */
 export function systemCode(thrown: unknown): string | undefined {
@@ -24,6 +29,18 @@ export function naming(path: string): (error: unknown) => never {
     if (error instanceof Error && systemCode(error) !== undefined && !error.message.includes(path)) error.message += ` '${path}'`;
     throw error;
   };
+}
+
+/** Makes a directory in one that is there already; false when that one is not. */
+export async function makeDirIn(path: string): Promise<boolean> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    if (systemCode(error) !== 'EEXIST') throw error;
+    return true;
+  }
 }
 
 /** Makes names in a directory (created, renamed, removed) survive a power cut. */
@@ -53,8 +70,13 @@ export async function replaceFile(path: string, content: string | Uint8Array, { 
   try {
     await rename(temporary, path);
   } catch (error) {
-    await unlink(temporary).catch(() => undefined);
-    throw error;
+    if (systemCode(error) !== 'EISDIR') {
+      await unlink(temporary).catch(() => undefined);
+      throw error;
+    }
+    // Whatever a directory does in the place of a file of ours, it must not stop us, and is not ours to remove.
+    await rename(path, `${path}.${randomBytes(6).toString('hex')}.aside`);
+    await rename(temporary, path);
   }
   if (durable) await syncDir(dirname(path));
 }
@@ -71,14 +93,49 @@ export async function createFile(path: string, content: string | Uint8Array): Pr
   await syncDir(dirname(path));
 }
 
-/** The file's text, or `null` when there is none. */
-export async function readIfThere(path: string): Promise<string | null> {
+/**
+ * Opens a regular file, `null` when there is none. Never follows a link and never waits at a FIFO: either may have been put in its place.
+ * @throws PosteError `damaged` for anything else than a regular file
+ */
+export async function openPlain(path: string, flags: number): Promise<FileHandle | null> {
   try {
-    return await readFile(path, 'utf8');
+    const handle = await open(path, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0o600);
+    if ((await handle.stat()).isFile()) return handle;
+    await handle.close();
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return null;
-    throw error;
+    const code = systemCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    if (code !== 'ELOOP' && code !== 'ENXIO' && code !== 'EISDIR') throw error;
   }
+  throw notPlain(path, 'is not a regular file');
+}
+
+/** The file's text, or `null` when there is none. @throws PosteError `damaged` as {@link openPlain}, and for what is longer than any file of ours */
+export async function readIfThere(path: string): Promise<string | null> {
+  const handle = await openPlain(path, constants.O_RDONLY);
+  if (handle === null) return null;
+  try {
+    if ((await handle.stat()).size > TOO_LONG) throw notPlain(path, 'is longer than it can be');
+    return await handle.readFile('utf8');
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The record that is sealed in the file; `null` when there is none, or nothing that can be believed. */
+export async function readSealed(path: string): Promise<Record<string, unknown> | null> {
+  const text = await readIfThere(path).catch(unlessDamaged);
+  return text === null ? null : unseal(text);
+}
+
+/** For `catch`: to what cannot be used, `null` is as good an answer as to what is not there. */
+export function unlessDamaged(error: unknown): null {
+  if (error instanceof PosteError && error.code === 'damaged') return null;
+  throw error;
+}
+
+function notPlain(path: string, what: string): PosteError {
+  return new PosteError('damaged', `${path} ${what}; it was left alone`, { hint: 'move away what stands there' });
 }
 
 export async function isThere(path: string): Promise<boolean> {

@@ -1,16 +1,17 @@
-import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Session } from '../domain/session.js';
 import { diskError } from './disk-error.js';
-import { makeDir, readIfThere, removeIfThere, syncDir, systemCode } from './files.js';
+import { makeDir, readIfThere, removeIfThere, syncDir, systemCode, unlessDamaged } from './files.js';
 import { partGenerations } from './part-file.js';
 import type { TempPaths } from './paths.js';
 
 /**
  * Moves a complete, verified part file to where finished files wait, so that it survives a power cut there.
- * Answers its absolute path. The record of its extents stays until {@link removeParts}: {@link undoFinish} needs it.
+ * Answers its absolute path, and when it was last written to. The record of its extents stays until {@link removeParts}: {@link undoFinish} needs it.
  * @throws PosteError `io` or `disk-full`.
  */
-export async function finish(temp: TempPaths, task: number, partGeneration: number, name: string): Promise<string> {
+export async function finish(temp: TempPaths, task: number, partGeneration: number, name: string): Promise<{ readonly file: string; readonly modifiedAt: number }> {
   const directory = temp.finishedDir(task);
   const path = join(directory, name);
   try {
@@ -19,15 +20,23 @@ export async function finish(temp: TempPaths, task: number, partGeneration: numb
     await rename(temp.part(task, partGeneration), path);
     await syncDir(directory);
     await syncDir(temp.finished);
+    return { file: path, modifiedAt: (await lstat(path)).mtimeMs };
   } catch (error) {
     throw diskError(error, path);
   }
-  return path;
 }
 
 /** Removes a task's finished file for good. */
 export async function removeFinished(temp: TempPaths, task: number): Promise<void> {
   await rm(temp.finishedDir(task), { recursive: true, force: true });
+}
+
+/** Removes what an owner has left that was killed after it told that a file's time is over. What cannot be removed stays for the next one. */
+export async function sweepExpired(temp: TempPaths, session: Session): Promise<void> {
+  for (const name of await readdir(temp.finished).catch(() => [])) {
+    const task = session.tasks.get(Number(name));
+    if (task?.state.kind === 'expired') await removeFinished(temp, task.number).catch(() => undefined);
+  }
 }
 
 /**
@@ -40,7 +49,7 @@ export async function undoFinish(temp: TempPaths, task: number): Promise<void> {
     const names = await readdir(directory);
     for (const name of names) {
       const [newest] = await partGenerations(temp, task);
-      const isNeeded = newest !== undefined && (await readIfThere(temp.extents(task, newest))) !== null;
+      const isNeeded = newest !== undefined && (await readIfThere(temp.extents(task, newest)).catch(unlessDamaged)) !== null;
       if (isNeeded) await rename(join(directory, name), temp.part(task, newest));
       else await removeIfThere(join(directory, name));
     }

@@ -1,9 +1,11 @@
 import { link, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProcessIdentity } from '../platform/process-identity.js';
-import { createFile, readIfThere, removeIfThere, replaceFile, systemCode } from './files.js';
+import { PosteError } from '../domain/errors.js';
+import { count, oneOf, ordinal, record, text } from '../domain/shape.js';
+import { createFile, readSealed, removeIfThere, replaceFile, systemCode } from './files.js';
 import type { SessionPaths } from './paths.js';
-import { seal, unseal } from './sealed.js';
+import { seal } from './sealed.js';
 
 /** Who holds a generation of a session. */
 export interface Owner {
@@ -33,12 +35,28 @@ export async function highestGeneration(paths: SessionPaths): Promise<HighestGen
   return { gen, released: names.includes(`${gen}.released`) };
 }
 
-/** The holder of a generation, or `null` when neither the record nor its mirror is there and whole. */
+const isOwner = record({
+  gen: ordinal,
+  token: text,
+  role: oneOf('worker', 'command'),
+  version: text,
+  startedAt: text,
+  identity: record({ pid: count, startTime: text, bootId: text, host: text, pidNamespace: text }),
+});
+
+/**
+ * The holder of a generation, or `null` when neither the record nor its mirror is there and whole.
+ * @throws PosteError `newer-version` when a later poste holds it, whose record says things that are not known here
+ */
 export async function readGeneration(paths: SessionPaths, gen: number): Promise<Owner | null> {
   for (const path of [generationPath(paths, gen), paths.owner]) {
-    const text = await readIfThere(path);
-    const owner = text === null ? null : (unseal(text) as unknown as Owner | null);
-    if (owner?.gen === gen) return owner;
+    const owner = await readSealed(path);
+    if (owner?.['gen'] !== gen) continue;
+    // No record of this version has a `v`; one that does is of a format to come.
+    if (typeof owner['v'] === 'number' && owner['v'] > 1) {
+      throw new PosteError('newer-version', 'a newer poste owns this session; nothing was changed', { hint: 'use that version of poste for it' });
+    }
+    if (isOwner(owner)) return owner as unknown as Owner;
   }
   return null;
 }
@@ -70,7 +88,9 @@ export async function removeGeneration(paths: SessionPaths, gen: number): Promis
 export async function sweepGenerations(paths: SessionPaths, present: number): Promise<void> {
   for (const name of await namesOf(paths)) {
     const gen = /^\.?(\d{1,15})(\.|$)/.exec(name)?.[1];
-    if (gen !== undefined && Number(gen) <= present - KEPT) await removeIfThere(join(paths.generations, name));
+    if (gen === undefined || Number(gen) > present - KEPT) continue;
+    // What cannot be removed (someone put a directory there) hinders nobody.
+    await removeIfThere(join(paths.generations, name)).catch(() => undefined);
   }
 }
 

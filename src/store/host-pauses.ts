@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { makeDir, readIfThere, replaceFile } from './files.js';
-import { seal, unseal } from './sealed.js';
+import { instant, record } from '../domain/shape.js';
+import { makeDir, readSealed, replaceFile } from './files.js';
+import { seal } from './sealed.js';
 
 /** A server that asked to be left alone, for every session of this home. Times in epoch milliseconds. */
 export interface HostPause {
@@ -9,15 +10,16 @@ export interface HostPause {
   readonly until: number;
 }
 
+const isPause = record({ since: instant, until: instant });
+
 export async function pauseHost(home: string, origin: string, pause: HostPause): Promise<void> {
   await makeDir(join(home, 'hosts'));
   await replaceFile(pausePath(home, origin), seal(pause), { durable: false });
 }
 
 export async function readHostPause(home: string, origin: string): Promise<HostPause | null> {
-  const text = await readIfThere(pausePath(home, origin));
-  const record = text === null ? null : unseal(text);
-  return record === null ? null : (record as unknown as HostPause);
+  const pause = await readSealed(pausePath(home, origin));
+  return isPause(pause) ? (pause as unknown as HostPause) : null;
 }
 
 function pausePath(home: string, origin: string): string {

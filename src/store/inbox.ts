@@ -1,18 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isAnswer, judgeRequest } from '../domain/request-shapes.js';
 import type { Answer, Request } from '../domain/requests.js';
-import { createFile, isThere, isUnfinished, makeDir, readIfThere, removeIfThere, replaceFile, syncDir, systemCode } from './files.js';
+import { createFile, isThere, isUnfinished, makeDir, readSealed, removeIfThere, replaceFile, syncDir, systemCode } from './files.js';
 import type { SessionPaths } from './paths.js';
-import { seal, unseal } from './sealed.js';
+import { seal } from './sealed.js';
 
 const REQUEST_VERSION = 1;
 
 export interface PendingRequest {
   /** Sorts by time of asking. */
   readonly requestId: string;
-  /** `null` when the file is damaged or of another version. */
-  readonly request: Request | null;
+  readonly request: Request | 'damaged' | 'of a newer poste';
 }
 
 /** Puts a request, durably, where the session's owner looks. Returns the id under which it will be answered. */
@@ -37,27 +37,29 @@ export async function pendingIds(paths: SessionPaths): Promise<string[]> {
 }
 
 export async function readRequest(paths: SessionPaths, requestId: string): Promise<PendingRequest | null> {
-  const text = await readIfThere(join(paths.inbox, `${requestId}.json`));
-  if (text === null) return null;
-  const record = unseal(text);
-  const sound = record !== null && record['v'] === REQUEST_VERSION;
-  return { requestId, request: sound ? (record['request'] as Request) : null };
+  const path = join(paths.inbox, `${requestId}.json`);
+  const record = await readSealed(path);
+  if (record === null) return (await isThere(path)) ? { requestId, request: 'damaged' } : null;
+  const { v, request } = record;
+  if (typeof v === 'number' && v > REQUEST_VERSION) return { requestId, request: 'of a newer poste' };
+  const judged = v === REQUEST_VERSION ? judgeRequest(request) : 'damaged';
+  // Kinds are added without another version: whoever does not know this one is the older of the two.
+  return { requestId, request: judged === 'sound' ? (request as Request) : judged === 'unknown' ? 'of a newer poste' : 'damaged' };
 }
 
 /** Tells the asker, then takes the request away: a crash between the two asks again, which must do no harm. */
 export async function answerRequest(paths: SessionPaths, requestId: string, answer: Answer): Promise<void> {
   await replaceFile(join(paths.answers, `${requestId}.json`), seal({ answer }), { durable: false });
-  await removeIfThere(join(paths.inbox, `${requestId}.json`));
+  await rm(join(paths.inbox, `${requestId}.json`), { recursive: true, force: true });
 }
 
 /** The answer, taken away, or `null` while there is none. */
 export async function takeAnswer(paths: SessionPaths, requestId: string): Promise<Answer | null> {
   const path = join(paths.answers, `${requestId}.json`);
-  const text = await readIfThere(path);
-  const record = text === null ? null : unseal(text);
-  if (record === null) return null;
+  const record = await readSealed(path);
+  if (!isAnswer(record?.['answer'])) return null;
   await removeIfThere(path);
-  return record['answer'] as Answer;
+  return record?.['answer'] as Answer;
 }
 
 /** True while nobody has answered it: the answer comes before the request goes. */

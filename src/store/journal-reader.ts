@@ -1,13 +1,16 @@
-import { open, type FileHandle } from 'node:fs/promises';
+import { constants } from 'node:fs';
 import { PosteError } from '../domain/errors.js';
+import { isEvent } from '../domain/event-shapes.js';
 import type { SessionEvent } from '../domain/events.js';
 import { SessionFold, type Session } from '../domain/session.js';
-import { systemCode } from './files.js';
+import { openPlain } from './files.js';
 import { unseal } from './sealed.js';
 
 export const JOURNAL_VERSION = 1;
 const NEWLINE = 0x0a;
 const READ_SIZE = 1 << 20;
+/** No line that poste writes comes near it, in bytes. What has none of its newlines is not collected in memory. */
+const LONGEST_LINE = 16 << 20;
 
 /** What could not be read: lines that fail their checksum, other than a torn last one. */
 export interface JournalDamage {
@@ -24,6 +27,8 @@ export class JournalReader {
   #wholeBytes = 0;
   #generation = 0;
   #damagedLines = 0;
+  /** Bytes of an endless line that were passed over. */
+  #skipped = 0;
   readonly #fold = new SessionFold();
 
   constructor(path: string) {
@@ -45,18 +50,24 @@ export class JournalReader {
 
   /**
    * The events since the last call; none when there is no journal yet.
-   * @throws PosteError `newer-version` for a journal that a newer poste wrote
+   * @throws PosteError `newer-version` for a journal that a newer poste wrote; {@link session} then is as far as it can be read.
+   *   `damaged` when something else than a file stands in its place
    */
   async poll(): Promise<SessionEvent[]> {
-    const handle = await openIfThere(this.#path);
+    const handle = await openPlain(this.#path, constants.O_RDONLY);
     if (handle === null) return [];
     const events: SessionEvent[] = [];
     try {
       const buffer = Buffer.allocUnsafe(READ_SIZE);
       let rest: Buffer = Buffer.alloc(0);
+      this.#skipped = 0;
       for (;;) {
-        const { bytesRead } = await handle.read(buffer, 0, READ_SIZE, this.#wholeBytes + rest.length);
+        const { bytesRead } = await handle.read(buffer, 0, READ_SIZE, this.#wholeBytes + this.#skipped + rest.length);
         rest = this.#take(Buffer.concat([rest, buffer.subarray(0, bytesRead)]), events);
+        if (rest.length > LONGEST_LINE) {
+          this.#skipped += rest.length;
+          rest = Buffer.alloc(0);
+        }
         if (bytesRead < READ_SIZE) return events;
       }
     } finally {
@@ -68,14 +79,16 @@ export class JournalReader {
   #take(bytes: Buffer, events: SessionEvent[]): Buffer {
     let start = 0;
     for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
-      const event = this.#parse(bytes.toString('utf8', start, end));
+      // The end of an endless line is no line.
+      const event = this.#parse(this.#skipped > 0 ? '' : bytes.toString('utf8', start, end));
+      this.#wholeBytes += this.#skipped + end + 1 - start;
+      this.#skipped = 0;
       if (event !== null) {
         this.#fold.apply(event);
         events.push(event);
       }
       start = end + 1;
     }
-    this.#wholeBytes += start;
     return bytes.subarray(start);
   }
 
@@ -99,21 +112,10 @@ export class JournalReader {
   }
 }
 
-/** A line whose checksum holds was written by poste; what is checked here is only what every event has. */
+/** What the checksum holds for was written by poste, though perhaps not by one that means the same by it. */
 function decodeEvent(record: Record<string, unknown>): SessionEvent | null {
   const { v, time, ...rest } = record;
-  if (typeof v !== 'number') return null;
-  if (typeof time !== 'string' || typeof rest['seq'] !== 'number' || typeof rest['gen'] !== 'number' || typeof rest['type'] !== 'string') {
-    return null;
-  }
-  return { ...rest, time: Date.parse(time) } as unknown as SessionEvent;
-}
-
-async function openIfThere(path: string): Promise<FileHandle | null> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return null;
-    throw error;
-  }
+  if (typeof v !== 'number' || typeof time !== 'string') return null;
+  const event = { ...rest, time: Date.parse(time) };
+  return isEvent(event) ? (event as unknown as SessionEvent) : null;
 }

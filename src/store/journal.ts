@@ -1,9 +1,10 @@
-import { open, type FileHandle } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import type { EventBody, SessionEvent } from '../domain/events.js';
 import { isLegal, SessionFold, type Session } from '../domain/session.js';
-import { naming, syncDir, writeFully } from './files.js';
+import { naming, openPlain, syncDir, writeFully } from './files.js';
 import { JOURNAL_VERSION, JournalReader } from './journal-reader.js';
 import { untilRoom } from './room.js';
 import { seal } from './sealed.js';
@@ -68,7 +69,8 @@ export class Journal {
         hint: `move ${dirname(path)} away to use the name again`,
       });
     }
-    const handle = await open(path, 'a+', 0o600);
+    const handle = await openPlain(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT);
+    if (handle === null) throw new PosteError('no-session', 'the session was removed meanwhile; nothing was changed');
     try {
       await handle.truncate(reader.wholeBytes);
       await handle.datasync();
@@ -149,9 +151,7 @@ export class Journal {
   /** The whole of `bytes`, durably, or nothing of it: the old state stands. A failed sync is not tried again, its bytes go. */
   async #write(bytes: Buffer): Promise<void> {
     await untilRoom(async () => {
-      if (!(await this.#fence.stillMine())) {
-        throw new PosteError('worker', 'another worker has taken this session over; this one stops');
-      }
+      if (!(await this.#isUndisturbed(this.#length))) throw displaced();
       try {
         await writeFully(this.#handle, bytes, null);
         await this.#handle.datasync();
@@ -161,7 +161,21 @@ export class Journal {
       }
     }, this.#patience);
     this.#length += bytes.length;
+    // Whoever was stopped between the look and the write may have written after the next owner: then nobody counts it.
+    if (!(await this.#isUndisturbed(this.#length))) throw displaced();
   }
+
+  /**
+   * Whether this is still the owner, and the journal as long as this owner has made it. A line of an owner that was thought dead may have
+   * come in between what this one read and what it writes: others count such a line, so nothing may be decided without it.
+   */
+  async #isUndisturbed(length: number): Promise<boolean> {
+    return (await this.#handle.stat()).size === length && (await this.#fence.stillMine());
+  }
+}
+
+function displaced(): PosteError {
+  return new PosteError('worker', 'another worker has taken this session over; this one stops');
 }
 
 function encodeEvent(event: SessionEvent): string {

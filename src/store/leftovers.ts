@@ -1,6 +1,6 @@
-import { readdir, stat } from 'node:fs/promises';
+import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isUnfinished, removeIfThere } from './files.js';
+import { isUnfinished } from './files.js';
 import { tempPaths, type SessionPaths } from './paths.js';
 
 /** Milliseconds after which an answer that nobody fetched is swept, and what others than the owner never finished writing. */
@@ -23,7 +23,7 @@ export async function sweepLeftovers(paths: SessionPaths, temp: string | null, n
 async function sweep(directory: string, isMeant: (name: string) => boolean, before: number): Promise<void> {
   const names = await readdir(directory).catch(() => []);
   for (const path of names.filter(isMeant).map((name) => join(directory, name))) {
-    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity }));
-    if (mtimeMs < before) await removeIfThere(path).catch(() => undefined);
+    const { mtimeMs } = await lstat(path).catch(() => ({ mtimeMs: Infinity }));
+    if (mtimeMs < before) await rm(path, { recursive: true, force: true }).catch(() => undefined);
   }
 }

@@ -1,16 +1,18 @@
 import { rename, rm } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
-import { errorInfo, PosteError } from '../domain/errors.js';
-import { decide, type Answer, type Decision } from '../domain/requests.js';
+import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
+import { decide, type Answer, type Decision, type Request } from '../domain/requests.js';
+import { selectTasks } from '../domain/select.js';
 import { allSettled, countStates, isOver, type Session } from '../domain/session.js';
 import type { TaskSecrets } from '../domain/task.js';
+import { VERSION } from '../platform/version.js';
 import { diskError } from './disk-error.js';
 import { makeDir } from './files.js';
 import { answerRequest, hasAnswers, pendingIds, readRequest } from './inbox.js';
 import { Journal } from './journal.js';
 import { sweepLeftovers } from './leftovers.js';
 import type { Ownership } from './ownership.js';
-import { removeFinished } from './finished.js';
+import { removeFinished, sweepExpired } from './finished.js';
 import { removeParts } from './part-file.js';
 import { gravePath, tempPaths, type SessionPaths } from './paths.js';
 import { untilRoom } from './room.js';
@@ -33,36 +35,72 @@ export async function openOwned(id: string, paths: SessionPaths, ownership: Owne
   const secrets = await SecretStore.open(paths, patience);
   const journal = await Journal.open(paths.journal, ownership, patience);
   await sweepLeftovers(paths, journal.session?.temp ?? null, Date.now());
+  if (journal.session !== null) await sweepExpired(tempPaths(journal.session.temp), journal.session);
   return { id, paths, ownership, journal, secrets, patience };
 }
 
+/** What serving a request takes of those who are not the store. */
+export interface Serving {
+  /**
+   * Called when the events of a request are durable and before it is answered: tasks that are paused or cancelled by then must have no
+   * request under way when it resolves.
+   */
+  quiesce(): Promise<void>;
+  /** Called before finished files are removed: rejects, with what the asker is told, while somebody delivers one of the `wanted` tasks. */
+  endDeliveries(session: Session, wanted: (task: number) => boolean): Promise<void>;
+}
+
 /**
- * Carries out every request that waits. `quiesce` is called when the events of a request are durable and before it is
- * answered: tasks that are paused or cancelled by then must have no request under way when it resolves.
+ * Carries out every request that waits.
  * Returns false when the session is forgotten; what waits then is its asker's to ask again, of a new session.
  */
-export async function serveInbox(owned: OwnedSession, quiesce: () => Promise<void>): Promise<boolean> {
+export async function serveInbox(owned: OwnedSession, serving: Serving): Promise<boolean> {
   for (const requestId of await pendingIds(owned.paths)) {
     if (owned.journal.session?.forgotten === true) return false;
     const pending = await readRequest(owned.paths, requestId);
     if (pending === null) continue;
-    if (pending.request === null) {
-      const error = new PosteError('damaged', 'the request was damaged on its way; nothing was done', { hint: 'give the command again' });
-      await tell(owned, requestId, { ok: false, error: errorInfo(error) });
+    const { request } = pending;
+    if (typeof request === 'string') {
+      await tell(owned, requestId, { ok: false, error: errorInfo(notServed(request)) });
       continue;
     }
-    const { request } = pending;
+    const hindrance = await hindranceTo(request, owned.journal.session, serving);
+    if (hindrance !== null) {
+      await tell(owned, requestId, { ok: false, error: hindrance });
+      continue;
+    }
     let decision: Decision | undefined;
     await owned.journal.commit((session) => {
       decision = decide(owned.id, session, requestId, request);
       return decision.events;
     });
     if (decision === undefined) continue;
-    await quiesce();
+    await serving.quiesce();
     await keepWantedSecrets(owned, new Map([...decision.secrets, ...relinked(owned, decision.links)]));
     await tell(owned, requestId, await purged(owned.journal.session, decision));
   }
   return owned.journal.session?.forgotten !== true;
+}
+
+/** Nobody's file is removed under his hands. */
+async function hindranceTo(request: Request, session: Session | null, { endDeliveries }: Serving): Promise<ErrorInfo | null> {
+  const isCancel = request.kind === 'cancel' && request.purge && request.names.length > 0;
+  const isForget = request.kind === 'forget' && request.mode !== 'when-done';
+  if (session === null || !(isCancel || isForget)) return null;
+  try {
+    const wanted = new Set(selectTasks(session, isCancel ? request.names : []).map(({ number }) => number));
+    await endDeliveries(session, (task) => wanted.has(task));
+    return null;
+  } catch (error) {
+    return errorInfo(error);
+  }
+}
+
+function notServed(why: 'damaged' | 'of a newer poste'): PosteError {
+  if (why === 'damaged') return new PosteError('damaged', 'the request was damaged on its way; nothing was done', { hint: 'give the command again' });
+  return new PosteError('newer-version', `this command is of a newer poste than the worker of its session (${VERSION}); nothing was done`, {
+    hint: 'when that worker has ended, give the command again',
+  });
 }
 
 async function tell({ paths, patience }: OwnedSession, requestId: string, answer: Answer): Promise<void> {

@@ -4,7 +4,7 @@ import { PosteError } from '../domain/errors.js';
 import { coveredBytes } from '../domain/segments.js';
 import { diskError } from './disk-error.js';
 import { formatRecord, parseRecord, type PartHeader, type PartRecord } from './extents.js';
-import { makeDir, readIfThere, removeIfThere, replaceFile, systemCode } from './files.js';
+import { makeDir, openPlain, readIfThere, removeIfThere, replaceFile, systemCode } from './files.js';
 import { PartFile } from './part.js';
 import type { TempPaths } from './paths.js';
 
@@ -22,8 +22,8 @@ export async function openPart(temp: TempPaths, task: number, boot: string): Pro
   let lost: string | null = null;
   for (const generation of await partGenerations(temp, task)) {
     const path = temp.part(task, generation);
-    const text = await readIfThere(temp.extents(task, generation));
-    const handle = await openRegular(path);
+    const text = await readRecord(temp, task, generation);
+    const handle = await openBytes(path);
     if (handle === null || text === null) {
       await handle?.close();
       lost ??= handle === null ? 'the bytes that were here are gone' : 'the record of the bytes that were here is gone';
@@ -66,11 +66,11 @@ export async function createPart(temp: TempPaths, task: number, boot: string, he
   }
 }
 
-/** Bytes on disk of a task that nobody is transferring; changes nothing. */
+/** Bytes on disk of a task that nobody is transferring; changes nothing. @throws PosteError `newer-version` */
 export async function receivedBytes(temp: TempPaths, task: number, boot: string): Promise<number> {
   for (const generation of await partGenerations(temp, task)) {
-    const text = await readIfThere(temp.extents(task, generation));
-    const handle = text === null ? null : await openRegular(temp.part(task, generation)).catch(() => null);
+    const text = await readRecord(temp, task, generation).catch(() => null);
+    const handle = text === null ? null : await openBytes(temp.part(task, generation)).catch(() => null);
     if (text === null || handle === null) continue;
     try {
       const record = parseRecord(text, boot, (await handle.stat()).size);
@@ -107,15 +107,22 @@ export async function partGenerations(temp: TempPaths, task: number): Promise<re
   return [...new Set(generations)].sort((a, b) => b - a);
 }
 
-/** Opens an existing part file for reading and writing, `null` when there is none; never follows a link, never waits at a FIFO. */
-async function openRegular(path: string): Promise<FileHandle | null> {
-  try {
-    const handle = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    if ((await handle.stat()).isFile()) return handle;
-    await handle.close();
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return null;
-    throw diskError(error, path);
-  }
-  throw new PosteError('io', `${path}: not a regular file`, { hint: 'remove what stands there, then `poste retry`' });
+function readRecord(temp: TempPaths, task: number, generation: number): Promise<string | null> {
+  const path = temp.extents(task, generation);
+  return readIfThere(path).catch((error: unknown) => {
+    throw refusal(error, path);
+  });
+}
+
+/** Opens an existing part file for reading and writing, `null` when there is none. */
+async function openBytes(path: string): Promise<FileHandle | null> {
+  return openPlain(path, constants.O_RDWR).catch((error: unknown) => {
+    throw refusal(error, path);
+  });
+}
+
+/** What stands in the place of a part, or of its record, is not written over; the rest of the session goes on. */
+function refusal(error: unknown, path: string): PosteError {
+  if (!(error instanceof PosteError) || error.code !== 'damaged') return diskError(error, path);
+  return new PosteError('io', error.message, { hint: 'remove what stands there, then `poste retry`' });
 }

@@ -1,15 +1,18 @@
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { isNews, type Progress } from '../domain/progress.js';
-import { readIfThere, replaceFile } from './files.js';
+import { amount, count, instant, maybe, orNull, record, tableOf } from '../domain/shape.js';
+import { readSealed, replaceFile } from './files.js';
 import { sessionPaths, sessionsDir, type SessionPaths } from './paths.js';
-import { seal, unseal } from './sealed.js';
+import { seal } from './sealed.js';
+
+const task = record({ received: count, total: orNull(count), connections: count, bytesPerSecond: orNull(amount), etaSeconds: orNull(amount) });
+const isProgress = record({ pid: count, at: instant, needed: maybe(count), device: maybe(orNull(count)), tasks: tableOf(task) });
 
 /** What the live worker last said of its transfers; for showing, and for a guess at what they still need. */
 export async function readProgress(paths: SessionPaths): Promise<Progress | null> {
-  const text = await readIfThere(paths.progress);
-  const record = text === null ? null : unseal(text);
-  return record === null ? null : (record as unknown as Progress);
+  const progress = await readSealed(paths.progress);
+  return isProgress(progress) ? (progress as unknown as Progress) : null;
 }
 
 export async function writeProgress(paths: SessionPaths, progress: Progress): Promise<void> {

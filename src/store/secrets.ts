@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
+import { isSecretsTable } from '../domain/request-shapes.js';
 import type { TaskSecrets, TaskSpec } from '../domain/task.js';
-import { readIfThere, replaceFile } from './files.js';
+import { readSealed, replaceFile } from './files.js';
 import type { SessionPaths } from './paths.js';
 import { untilRoom } from './room.js';
-import { seal, unseal } from './sealed.js';
+import { seal } from './sealed.js';
 
 /** Secret values by task number, in the hands of the session's owner. The file is 0600 and apart from the state. */
 export class SecretStore {
@@ -23,9 +24,8 @@ export class SecretStore {
 
   /** `patience` as in {@link untilRoom}. A file that is damaged holds nothing: see {@link missing}. */
   static async open(paths: SessionPaths, patience: AbortSignal | null): Promise<SecretStore> {
-    const text = await readIfThere(paths.secrets);
-    const record = text === null ? null : unseal(text);
-    const entries = record === null ? [] : Object.entries(record['tasks'] as Record<string, TaskSecrets>);
+    const record = await readSealed(paths.secrets);
+    const entries = isSecretsTable(record?.['tasks']) ? Object.entries(record?.['tasks'] as Record<string, TaskSecrets>) : [];
     return new SecretStore(paths.secrets, new Map(entries.map(([number, secrets]) => [Number(number), secrets])), patience);
   }
 

@@ -1,5 +1,5 @@
 import { expiredTasks } from '../domain/delivery.js';
-import { readTurns } from '../delivery/intent.js';
+import { isBeingDelivered } from '../delivery/under-way.js';
 import { removeFinished } from '../store/finished.js';
 import type { OwnedSession } from '../store/owned-session.js';
 import { tempPaths } from '../store/paths.js';
@@ -9,8 +9,9 @@ export async function expire({ journal, paths }: OwnedSession, now: number): Pro
   const { session } = journal;
   if (session === null) return;
   for (const { number } of expiredTasks(session, now)) {
-    if ((await readTurns(paths, number)).some(({ intent }) => intent !== null)) continue;
-    await journal.commit(() => [{ type: 'task.expired', task: number }]);
-    await removeFinished(tempPaths(session.temp), number);
+    if (await isBeingDelivered(paths, number)) continue;
+    const [expired] = await journal.commit(() => [{ type: 'task.expired', task: number }]);
+    // What cannot be removed now is left to the next owner.
+    if (expired !== undefined) await removeFinished(tempPaths(session.temp), number).catch(() => undefined);
   }
 }

@@ -20,7 +20,8 @@ export class HostPauses {
     const known = await readHostPause(this.#home, origin);
     if (known !== null && known.since <= now && known.until >= pause.until) return;
     this.#pauses.set(origin, pause);
-    await pauseHost(this.#home, origin, pause);
+    // The others do not learn of it then; this task has a delay of its own.
+    await pauseHost(this.#home, origin, pause).catch(() => undefined);
   }
 
   /** Learns what other sessions were told. */

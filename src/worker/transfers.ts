@@ -222,9 +222,9 @@ export class Transfers {
       claimedAt: null,
       posteVersion: VERSION,
     };
-    const file = await finish(this.#temp, task.number, outcome.partGeneration, name);
+    const { file, modifiedAt } = await finish(this.#temp, task.number, outcome.partGeneration, name);
     await writeReceipt(owned.paths, receipt, provenance);
-    const events = await this.#commit([{ type: 'task.finished', task: task.number, name, file, size, sha256, length }]);
+    const events = await this.#commit([{ type: 'task.finished', task: task.number, name, file, size, sha256, length, modifiedAt }]);
     // Cancelled meanwhile: the bytes become a part again, so that `retry` and `--purge` find them where they look.
     if (events === 0) await undoFinish(this.#temp, task.number);
     else await removeParts(this.#temp, task.number);

@@ -5,6 +5,7 @@ import { isOver, isParked, type Session } from '../domain/session.js';
 import { isSettled } from '../domain/task.js';
 import { watchSleep } from '../conditions/sleep-watch.js';
 import { isDeliveryUnderWay } from '../delivery/under-way.js';
+import { recordClaimIn, serving } from '../delivery/serving.js';
 import { recoverIntents } from '../delivery/settle.js';
 import { VERSION } from '../platform/version.js';
 import { pendingIds } from '../store/inbox.js';
@@ -43,7 +44,7 @@ const SHORTEST_SLEEP_MS = 10;
 /** Serves one session until nothing is left to do, `end` ends it, or its ownership is lost. */
 export async function work({ id, home, paths, ownership, end }: Work): Promise<void> {
   const owned = await openOwned(id, paths, ownership, end);
-  await serveInbox(owned, () => Promise.resolve());
+  await serveInbox(owned, serving(owned));
   const { session } = owned.journal;
   if (session === null || session.forgotten) {
     await (session === null ? leaveEmpty(owned) : removeSession(owned));
@@ -51,9 +52,7 @@ export async function work({ id, home, paths, ownership, end }: Work): Promise<v
   }
   const { pid } = process;
   await owned.journal.commit(() => [{ type: 'worker.started', pid, version: VERSION }]);
-  await recoverIntents(paths, session, async ({ task, path }) => {
-    await owned.journal.commit(() => [{ type: 'task.claimed', task, path, by: 'claim' }]);
-  });
+  await recoverIntents(paths, session, recordClaimIn(owned));
   const reason = await new Shift(owned, home, session.temp, end).run();
   if (reason === 'forgotten') {
     await removeSession(owned);
@@ -118,7 +117,7 @@ class Shift {
 
   async #loop(): Promise<string> {
     for (;;) {
-      const kept = await serveInbox(this.#owned, () => this.#quiesce());
+      const kept = await serveInbox(this.#owned, { ...serving(this.#owned), quiesce: () => this.#quiesce() });
       if (!kept) return 'forgotten';
       if (this.#end.aborted) return `ended by ${String(this.#end.reason)}`;
       // What was decided and could not be written is no ground to go on: the next worker begins from what is on disk.

@@ -166,6 +166,7 @@ describe('a finished file that is not what it was', () => {
   it.each<[string, (shelf: Shelf) => Promise<void>, string]>([
     ['gone', (shelf) => rm(shelf.file), 'nothing-to-claim'],
     ['shorter', (shelf) => truncate(shelf.file, 10), 'damaged'],
+    ['as long, with one bit flipped', (shelf) => writeFile(shelf.file, Buffer.concat([Buffer.of((shelf.content[0] ?? 0) ^ 1), shelf.content.subarray(1)])), 'damaged'],
     [
       'a symbolic link',
       async (shelf) => {
@@ -174,11 +175,20 @@ describe('a finished file that is not what it was', () => {
       },
       'damaged',
     ],
-  ])('is not delivered: %s', async (_how, spoil, code) => {
+  ])('#65 #67 is not delivered: %s', async (_how, spoil, code) => {
     const shelf = await newShelf();
     await spoil(shelf);
     await expect(claim(shelf, join(shelf.out, NAME))).rejects.toMatchObject({ code });
     expect(await readdir(shelf.out)).toEqual([]);
+  });
+});
+
+describe('a file that was written to with the same bytes', () => {
+  it('is delivered: it is read again, and is what it was', async () => {
+    const shelf = await newShelf();
+    await writeFile(shelf.file, shelf.content);
+    await claim(shelf, join(shelf.out, NAME));
+    expect(await deliveredOnlyTo(shelf, join(shelf.out, NAME))).toEqual([]);
   });
 });
 

@@ -32,12 +32,17 @@ export interface Shelf {
 export async function makeShelf(outParent = tmpdir()): Promise<Shelf> {
   const root = await mkdtemp(join(tmpdir(), 'poste-shelf-'));
   const out = await mkdtemp(join(outParent, 'poste-out-'));
-  const content = Buffer.alloc(SIZE, createHash('sha256').update(root).digest());
+  const content = contentOf(root);
   const shelf = { ...shelfAt(root), content, out, remove: () => clear(root, out) };
   await makeDir(dirname(shelf.file));
+  await makeDir(shelf.paths.dir);
   await makeDir(join(root, 'ledger'));
   await writeFile(shelf.file, content, { mode: 0o600 });
   return shelf;
+}
+
+function contentOf(root: string): Buffer {
+  return Buffer.alloc(SIZE, createHash('sha256').update(root).digest());
 }
 
 /** The same shelf as another process sees it. */
@@ -97,7 +102,7 @@ export async function readSession(shelf: Pick<Shelf, 'root'>): Promise<Session> 
     { type: 'session.created', id: ID, temp: join(shelf.root, 'temp'), cwd: '/', settings: DEFAULT_SETTINGS },
     { type: 'task.added', task: 1, request: 'r', paused: false, spec: SPEC },
     { type: 'task.started', task: 1, attempt: 1, offset: 0 },
-    { type: 'task.finished', task: 1, name: NAME, file, size: SIZE, sha256: 'aa', length: 'verified' },
+    { type: 'task.finished', task: 1, name: NAME, file, size: SIZE, sha256: createHash('sha256').update(contentOf(shelf.root)).digest('hex'), length: 'verified' },
     ...(path === null ? [] : [{ type: 'task.claimed', task: 1, path, by: 'claim' }]),
   ];
   bodies.forEach((body, index) => {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -7,7 +7,7 @@ import { ask, type Asking } from '../../src/session/ask.js';
 import { readSession } from '../../src/session/read.js';
 import { isThere } from '../../src/store/files.js';
 import { pendingIds, submit, takeAnswer } from '../../src/store/inbox.js';
-import { openOwned, removeSession, serveInbox, type OwnedSession } from '../../src/store/owned-session.js';
+import { openOwned, removeSession, serveInbox, type OwnedSession, type Serving } from '../../src/store/owned-session.js';
 import { readOwner, take } from '../../src/store/ownership.js';
 import { sessionPaths } from '../../src/store/paths.js';
 import { specOf } from '../support/sessions.js';
@@ -43,7 +43,8 @@ async function givenBack({ journal, ownership }: OwnedSession): Promise<void> {
   await ownership.release();
 }
 
-const NOW = (): Promise<void> => Promise.resolve();
+const DONE = (): Promise<void> => Promise.resolve();
+const NOW: Serving = { quiesce: DONE, endDeliveries: DONE };
 
 async function states(): Promise<string[]> {
   return [...((await readSession(home, 's'))?.session.tasks.values() ?? [])].map(({ state }) => state.kind);
@@ -64,9 +65,12 @@ describe('without a worker', () => {
 
   it('whatever goes wrong, the session is given back and the request taken back', async () => {
     await ask(asking, adding('a'));
-    await rm(asking.paths.secrets);
-    await mkdir(asking.paths.secrets);
-    for (let n = 0; n < 2; n += 1) await expect(ask(asking, { kind: 'cancel', names: [], purge: false })).rejects.toMatchObject({ code: 'EISDIR' });
+    const { journal } = asking.paths;
+    await rename(journal, `${journal}.aside`);
+    await mkdir(journal);
+    for (let n = 0; n < 2; n += 1) await expect(ask(asking, { kind: 'cancel', names: [], purge: false })).rejects.toMatchObject({ code: 'damaged' });
+    await rmdir(journal);
+    await rename(`${journal}.aside`, journal);
     expect([await readOwner(asking.paths), await pendingIds(asking.paths), await states()]).toEqual([{ kind: 'none' }, [], ['paused']]);
   });
 
@@ -92,7 +96,7 @@ describe('an owner that is killed', () => {
     await mkdir(asking.paths.dir, { recursive: true });
     const id = await submit(asking.paths, adding('a'));
     const first = await owning();
-    await expect(serveInbox(first, () => Promise.reject(new Error('killed')))).rejects.toThrow('killed');
+    await expect(serveInbox(first, { ...NOW, quiesce: () => Promise.reject(new Error('killed')) })).rejects.toThrow('killed');
     await givenBack(first);
     expect(await takeAnswer(asking.paths, id)).toBeNull();
     const next = await owning();

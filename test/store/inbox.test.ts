@@ -69,9 +69,13 @@ test('a request that was damaged on its way, or is of another version, is known 
   const id = await submit(paths, PAUSE);
   const file = join(paths.inbox, `${id}.json`);
   const whole = await readFile(file, 'utf8');
-  for (const text of [whole.slice(0, -1), whole.replace('pause', 'cause'), '', '\0'.repeat(60), seal({ v: 2, request: PAUSE })]) {
+  for (const text of [whole.slice(0, -1), whole.replace('pause', 'cause'), '', '\0'.repeat(60), seal({ v: 1, request: { kind: 'pause' } })]) {
     await writeFile(file, text);
-    expect(await readRequest(paths, id)).toEqual({ requestId: id, request: null });
+    expect(await readRequest(paths, id)).toEqual({ requestId: id, request: 'damaged' });
+  }
+  for (const text of [seal({ v: 2, request: PAUSE }), seal({ v: 1, request: { kind: 'teleport' } })]) {
+    await writeFile(file, text);
+    expect(await readRequest(paths, id)).toEqual({ requestId: id, request: 'of a newer poste' });
   }
 });
 

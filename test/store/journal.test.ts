@@ -154,10 +154,25 @@ describe('two owners', () => {
     const late = await Journal.open(path, fence(1), null);
     const next = await Journal.open(path, fence(2), null);
     await next.commit(() => [addedTask(2)]);
-    await late.commit(() => [addedTask(3)]);
+    await expect(late.commit(() => [addedTask(3)])).rejects.toMatchObject({ code: 'worker' });
     await next.commit(() => [addedTask(4)]);
     await Promise.all([late.close(), next.close()]);
     expect(tasksOf(await readAll())).toEqual([1, 2, 4]);
+  });
+
+  it('a line that one was about to write when it was displaced makes the other stop: its own state is not what is on disk', async () => {
+    await written(1, 1);
+    const next = await Journal.open(path, fence(2), null);
+    const late = `${seal({ v: 1, seq: 3, gen: 1, time: new Date().toISOString(), ...addedTask(3) })}\n`;
+    await appendFile(path, late);
+    await expect(next.commit(() => [addedTask(4)])).rejects.toMatchObject({ code: 'worker' });
+    await next.close();
+    const third = await Journal.open(path, fence(3), null);
+    await third.commit(() => [addedTask(5)]);
+    await appendFile(path, late.replace('seed#3', 'late#3'));
+    await appendFile(path, `${seal({ v: 1, seq: 5, gen: 2, time: new Date().toISOString(), ...addedTask(6) })}\n`);
+    await third.close();
+    expect(tasksOf(await readAll())).toEqual([1, 3, 5]);
   });
 
   it('one that sees that it was displaced writes nothing more, ever', async () => {

@@ -194,7 +194,7 @@ test('generations stand side by side until they are removed; other tasks are lef
 
 test('a finished file stands alone in its folder; a finish that no journal knows is taken back with all its bytes', async () => {
   await withPart((part) => part.write([Buffer.from('hello')], 0));
-  const path = await finish(temp, 1, 1, 'name.txt');
+  const { file: path } = await finish(temp, 1, 1, 'name.txt');
   expect(path).toBe(join(temp.finishedDir(1), 'name.txt'));
   expect(await readFile(path, 'utf8')).toBe('hello');
   await undoFinish(temp, 1);
