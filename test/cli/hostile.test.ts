@@ -59,7 +59,7 @@ function viewAfter(...events: readonly EventBody[]): SessionView {
   return { session, paths: sessionPaths(`/${HOSTILE}`, 's'), state: 'running', worker: null, progress: null, damage: { lines: 2 } };
 }
 
-describe('nothing that a server, a file or a hook said acts on a terminal', () => {
+describe('#101 nothing that a server, a file or a hook said acts on a terminal', () => {
   it.each(Object.entries(EVENTS))('events: %s', (_, body) => {
     const line = eventText(at(body, 1));
     expectInert(line);

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { watchSleep } from '../../src/conditions/sleep-watch.js';
 import { until } from '../support/wait.js';
 
-it('a sleep is told once, at the next tick, and nothing more after the end', async () => {
+it('#44 a sleep is told once, at the next tick, and nothing more after the end', async () => {
   let slept = 0;
   let reads = 0;
   let wakes = 0;

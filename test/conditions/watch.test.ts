@@ -136,7 +136,7 @@ describe('--only-if', () => {
     expect(seen).not.toContain('API_TOKEN');
   });
 
-  it('runs once for all tasks of a round, and again after a wake', async () => {
+  it('#44 runs once for all tasks of a round, and again after a wake', async () => {
     const watched = watch();
     const command = onlyIf('echo run >> runs');
     await Promise.all([watched.read(command, dir), watched.read(command, dir)]);

@@ -28,7 +28,7 @@ const places = [
 
 describe.each(places)('a claim to a place $place', ({ parent }) => {
   const other = parent ?? '';
-  it.skipIf(parent === null)('moves the whole file there and leaves nothing behind', async () => {
+  it.skipIf(parent === null)('#70 moves the whole file there and leaves nothing behind', async () => {
     const shelf = await newShelf(other);
     const to = join(shelf.out, NAME);
     expect(await claim(shelf, to)).toEqual({ kind: 'claimed', path: to, from: shelf.file });
@@ -56,7 +56,7 @@ describe.each(places)('a claim to a place $place', ({ parent }) => {
     expect(await deliveredOnlyTo(shelf, to)).toEqual([]);
   });
 
-  it.skipIf(parent === null)('leaves a file that is there alone, then takes a free name when asked', async () => {
+  it.skipIf(parent === null)('#68 leaves a file that is there alone, then takes a free name when asked', async () => {
     const shelf = await newShelf(other);
     const to = join(shelf.out, NAME);
     await writeFile(to, 'mine');
@@ -87,7 +87,7 @@ describe.each(places)('a claim to a place $place', ({ parent }) => {
     ['a dangling symbolic link', (path) => symlink(join(path, '..', 'nowhere'), path)],
   ];
   const conflicts: readonly OnConflict[] = ['fail', 'overwrite'];
-  it.skipIf(parent === null).each(obstacles)('refuses to put the file over %s', async (_what, put) => {
+  it.skipIf(parent === null).each(obstacles)('#68 refuses to put the file over %s', async (_what, put) => {
     const shelf = await newShelf(other);
     const to = join(shelf.out, NAME);
     await put(to);
@@ -102,7 +102,7 @@ describe.each(places)('a claim to a place $place', ({ parent }) => {
     expect(await claimedPath(shelf)).toBeNull();
   });
 
-  it.skipIf(parent === null)('says which part of the path is in the way, and keeps the file', async () => {
+  it.skipIf(parent === null)('#68 says which part of the path is in the way, and keeps the file', async () => {
     const shelf = await newShelf(other);
     await writeFile(join(shelf.out, 'file'), '');
     const missing = join(shelf.out, 'no', 'such', 'folder');
@@ -136,7 +136,7 @@ describe('a claim that was recorded or not', () => {
     expect(await deliveredOnlyTo(shelf, to)).toEqual([]);
   });
 
-  it('is completed by the next claim when nobody confirmed it', async () => {
+  it('#48 is completed by the next claim when nobody confirmed it', async () => {
     const shelf = await newShelf();
     const to = join(shelf.out, NAME);
     const silent = (): Promise<void> => Promise.reject(new PosteError('worker', 'no answer'));
@@ -168,7 +168,7 @@ describe('a finished file that is not what it was', () => {
     ['shorter', (shelf) => truncate(shelf.file, 10), 'damaged'],
     ['as long, with one bit flipped', (shelf) => writeFile(shelf.file, Buffer.concat([Buffer.of((shelf.content[0] ?? 0) ^ 1), shelf.content.subarray(1)])), 'damaged'],
     [
-      'a symbolic link',
+      '#67 a symbolic link',
       async (shelf) => {
         await rm(shelf.file);
         await symlink('/etc/passwd', shelf.file);
@@ -242,7 +242,7 @@ describe('the destination', () => {
     await expect(at('plain/below/')).rejects.toMatchObject({ code: 'destination-unwritable' });
   });
 
-  it('that takes no new files leaves the file where it is, and says so', async () => {
+  it('#68 that takes no new files leaves the file where it is, and says so', async () => {
     const shelf = await newShelf();
     await expect(claim(shelf, join('/proc/self', NAME))).rejects.toMatchObject({ code: 'destination-unwritable' });
     expect(shelf.content.equals(await readFile(shelf.file))).toBe(true);
@@ -275,7 +275,7 @@ describe('a receipt', () => {
     expect(Date.parse(read?.claimedAt ?? '')).toBeGreaterThan(0);
   });
 
-  it('that is damaged does not keep a file from being claimed', async () => {
+  it('#65 that is damaged does not keep a file from being claimed', async () => {
     const shelf = await newShelf();
     await writeReceipt(shelf.paths, receipt, {});
     await writeFile(receiptPath(shelf.paths, 1), '\0\0\0');

@@ -35,13 +35,13 @@ it('a hook gets its facts in the environment and on stdin, and nothing else', as
   expect(result.tail.trim().split('\n')).toEqual(['PATH', 'POSTE_FILE', '{"schema":1}', realpathSync(cwd), '/some/file']);
 });
 
-it('a hook that fails is told with its exit code and last words', async () => {
+it('#90 a hook that fails is told with its exit code and last words', async () => {
   expect(await run('echo out; echo no such mailbox >&2; exit 3')).toMatchObject({ ok: false, message: 'exit 3: no such mailbox' });
   expect(await run('kill -KILL $$')).toMatchObject({ ok: false, exit: { kind: 'killed', signal: 'SIGKILL' } });
   expect(await run('no-such-program-at-all')).toMatchObject({ ok: false, exit: { kind: 'exited', code: 127 } });
 });
 
-it('a hook that hangs is stopped with everything it started', async () => {
+it('#90 a hook that hangs is stopped with everything it started', async () => {
   const result = await run(`trap '' TERM; sleep 600 & echo $! > child; trap '' TERM; while :; do sleep 1; done`, { timeoutMs: 300 });
   expect(result).toMatchObject({ ok: false, exit: { kind: 'timeout', afterMs: 300 } });
   const child = (await readFile(join(cwd, 'child'), 'utf8')).trim();
@@ -86,7 +86,7 @@ it('a command too long to be run does not start, and says why', async () => {
   expect(await readdir(folder)).toEqual([]);
 });
 
-it('output does not pile up on disk while a hook goes on', async () => {
+it('#90 output does not pile up on disk while a hook goes on', async () => {
   const write = 'echo first; head -c 9000000 /dev/zero | tr "\\0" "a"; echo; echo before';
   const wait = 'n=0; while [ $(stat -L -c %s /dev/stderr) -gt 8388608 ] && [ $n -lt 200 ]; do sleep 0.05; n=$((n + 1)); done';
   const result = await run(`${write}; ${wait}; stat -L -c 'left: %s' /dev/stdout; echo after`);
@@ -95,7 +95,7 @@ it('output does not pile up on disk while a hook goes on', async () => {
   expect(result.tail.length).toBe(64 * 1024);
 }, 20_000);
 
-it('megabytes of output are read, and only the end is kept', async () => {
+it('#90 megabytes of output are read, and only the end is kept', async () => {
   const before = process.memoryUsage().arrayBuffers;
   const result = await run('head -c 64000000 /dev/zero | tr "\\0" "a"; echo; echo the end');
   expect(result.ok).toBe(true);
@@ -104,12 +104,12 @@ it('megabytes of output are read, and only the end is kept', async () => {
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(32_000_000);
 });
 
-it('what would act on a terminal is shown instead', async () => {
+it('#90 what would act on a terminal is shown instead', async () => {
   const result = await run(`printf 'a\\033[31mred\\033]0;title\\007\\r\\nb\\001\\n\\377\\n'`);
   expect(result.tail).toBe('a\\x1b[31mred\\x1b]0;title\\x07\nb\\x01\n\ufffd\n');
 });
 
-it('a child left in the background with the output open does not hold the hook up', async () => {
+it('#90 a child left in the background with the output open does not hold the hook up', async () => {
   const result = await run('sleep 600 & echo $! > background; echo done');
   expect(result).toMatchObject({ ok: true, message: 'exit 0: done' });
   const child = (await readFile(join(cwd, 'background'), 'utf8')).trim();

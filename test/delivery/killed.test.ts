@@ -50,7 +50,7 @@ describe.skipIf(!canTrace).each([
   { place: 'another file system', parent: otherFileSystem(), onConflict: 'fail' },
   { place: 'another file system, over an old file', parent: otherFileSystem(), onConflict: 'overwrite' },
 ] as const)('a claim to $place, killed before any one system call', ({ parent, onConflict }) => {
-  it.skipIf(parent === null)('is completed or undone by the next', async () => {
+  it.skipIf(parent === null)('#48 is completed or undone by the next', async () => {
     let kills = 0;
     for (const call of CALLS) {
       for (let nth = 1; ; nth += 1) {
@@ -86,7 +86,7 @@ describe.skipIf(!canTrace)('a file system without hard links', () => {
   /** All calls that name the destination or a staged file are refused links, as FAT does. The first link is that of the intent. */
   const noLinks = 'inject=link:error=EPERM:when=2+';
 
-  it('gets the file by copy and rename', async () => {
+  it('#70 gets the file by copy and rename', async () => {
     const shelf = await makeShelf();
     const to = join(shelf.out, NAME);
     try {
@@ -99,7 +99,7 @@ describe.skipIf(!canTrace)('a file system without hard links', () => {
     }
   });
 
-  it('shows no stray file after a claimer was killed while it reserved the name', async () => {
+  it('#48 #70 shows no stray file after a claimer was killed while it reserved the name', async () => {
     const shelf = await makeShelf();
     const to = join(shelf.out, NAME);
     try {
@@ -115,7 +115,7 @@ describe.skipIf(!canTrace)('a file system without hard links', () => {
     }
   });
 
-  it('has a claimer completed that was killed right after its rename', async () => {
+  it('#48 #70 has a claimer completed that was killed right after its rename', async () => {
     const shelf = await makeShelf();
     const to = join(shelf.out, NAME);
     try {

@@ -28,7 +28,7 @@ const FACTS: HookFacts = {
   errorCode: 'not-found',
 };
 
-it('a hook that fails is run again five times, after 1 s and then twice as long each time', () => {
+it('#90 a hook that fails is run again five times, after 1 s and then twice as long each time', () => {
   expect([1, 2, 3, 4, 5, 6, 7].map(hookRetryDelay)).toEqual([1000, 2000, 4000, 8000, 16_000, null, null]);
 });
 

@@ -25,7 +25,7 @@ async function leaveIntent(shelf: Shelf, number: number, maker: typeof DEAD | nu
   await new Turn(shelf.paths, number, { task: 1, by: 'claim', eventId: null, move: null, maker, at: 0 }, []).create();
 }
 
-it('of 20 claimers at once, each a process of its own, one gets the file', async () => {
+it('#47 of 20 claimers at once, each a process of its own, one gets the file', async () => {
   const shelf = await makeShelf();
   try {
     await leaveIntent(shelf, 1, DEAD);
@@ -43,7 +43,7 @@ it('of 20 claimers at once, each a process of its own, one gets the file', async
   }
 });
 
-it('a claimer that died leaves its turn to exactly one of those who find it, round after round', async () => {
+it('#48 a claimer that died leaves its turn to exactly one of those who find it, round after round', async () => {
   const shelf = await makeShelf();
   const request = { task: 1, by: 'claim', eventId: null, move: null, insideHook: null } as const;
   let holders = 0;
@@ -120,7 +120,7 @@ it('an intent from another host is left alone, and its place is named', async ()
   }
 });
 
-it('a damaged intent does not keep a file for ever', async () => {
+it('#65 a damaged intent does not keep a file for ever', async () => {
   const shelf = await makeShelf();
   try {
     await leaveIntent(shelf, 1, DEAD);
@@ -133,7 +133,7 @@ it('a damaged intent does not keep a file for ever', async () => {
   }
 });
 
-it('a task that was claimed by someone who died before tidying up is tidied by the owner', async () => {
+it('#48 a task that was claimed by someone who died before tidying up is tidied by the owner', async () => {
   const shelf = await makeShelf();
   try {
     const to = join(shelf.out, 'x');

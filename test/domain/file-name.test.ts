@@ -13,7 +13,7 @@ const piece = fc.constantFrom(
 const pieces = fc.array(fc.oneof(piece, fc.string({ unit: 'grapheme' })), { maxLength: 9 }).map((all) => all.join(''));
 const hostile = fc.oneof(fc.string({ unit: 'binary' }), pieces);
 
-describe('safeFileName', () => {
+describe('#101 safeFileName', () => {
   it.each([
     ['a good name stays', 'ubuntu-24.04.iso', 'ubuntu-24.04.iso'],
     ['letters of the world stay', 'Größe 文件.pdf', 'Größe 文件.pdf'],
@@ -52,7 +52,7 @@ describe('safeFileName', () => {
     ['both of its extensions', `${'a'.repeat(300)}.tar.gz`, /^a+\.tar\.gz$/],
     ['whole characters', `${'文'.repeat(300)}.pdf`, /^文+\.pdf$/],
     ['what it can, when the extension is the long part', `a.${'b'.repeat(300)}`, /^a\.b+$/],
-  ])('a name of 300 characters keeps %s in 255 bytes', (_what, raw, pattern) => {
+  ])('#69 a name of 300 characters keeps %s in 255 bytes', (_what, raw, pattern) => {
     const name = safeFileName(raw);
     expect(name).toMatch(pattern);
     expect(bytes(name)).toBeLessThanOrEqual(255);
@@ -98,7 +98,7 @@ describe('safeFileName', () => {
   });
 });
 
-describe('nameFromUrl', () => {
+describe('#101 nameFromUrl', () => {
   it.each([
     ['https://example.org/a/file.iso', 'file.iso'],
     ['https://example.org/a/file.iso?name=other#part', 'file.iso'],

@@ -34,7 +34,7 @@ describe('a transfer starts and stops when its conditions have lasted', () => {
     expect(nextGate(open, false, 5, 0).open).toBe(false);
   });
 
-  it('a clock set back by a year keeps a good task waiting for an hour at most', () => {
+  it('#44 a clock set back by a year keeps a good task waiting for an hour at most', () => {
     const year = 1e12 - 365 * 24 * HOUR;
     const steady = nextGate(after([1e12, true]), true, year, HOLD);
     expect(steady).toMatchObject({ open: false, changesAt: year + HOLD });

@@ -34,7 +34,7 @@ describe('parseHeader', () => {
     ['a value of blanks', 'X-A: \t ', /X-A has no value/],
     ['an escape', 'X-A: S3CRET\x1b[2J', /HTTP cannot carry/],
     ['letters beyond Latin-1', 'X-A: S3CRET文', /HTTP cannot carry/],
-  ])('refuses %s and does not show it', (_what, text, fault) => {
+  ])('#104 refuses %s and does not show it', (_what, text, fault) => {
     const { code, message, hint } = refusalOf(text);
     expect(code).toBe('usage');
     expect(message).toMatch(fault);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseSessionId, sameIgnoringCase } from '../../src/domain/ids.js';
 
-describe('parseSessionId', () => {
+describe('#102 parseSessionId', () => {
   it.each(['default', '0', 'A', 'nightly-2025_01.02', 'x'.repeat(64)])('takes %s', (id) => {
     expect(parseSessionId(id)).toBe(id);
   });
@@ -26,7 +26,7 @@ describe('parseSessionId', () => {
   });
 });
 
-describe('sameIgnoringCase', () => {
+describe('#102 sameIgnoringCase', () => {
   it.each([
     ['nightly', 'Nightly', true],
     ['a', 'a', true],

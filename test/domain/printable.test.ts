@@ -38,7 +38,7 @@ describe('printable', () => {
     expect(printable(text, columns)).toBe(shown);
   });
 
-  it('never lets anything through that acts on a terminal', () => {
+  it('#101 never lets anything through that acts on a terminal', () => {
     fc.assert(
       fc.property(anyText, (text) => {
         const shown = printable(text);

@@ -51,7 +51,7 @@ describe('start', () => {
     expect(granted(decision)).toMatchObject({ tasks: [1], existing: [] });
   });
 
-  it('recognises the same URL, also twice in one command, and keeps two names of one URL apart', () => {
+  it('#103 recognises the same URL, also twice in one command, and keeps two names of one URL apart', () => {
     const session = sessionAfter(CREATED, addedTask(1, { urlHash: 'hash-x' }));
     expect(granted(decide('s', session, 'r', adding(newTask('x'))))).toMatchObject({ tasks: [1], existing: [1] });
     expect(granted(decide('s', null, 'r', adding(newTask('x'), newTask('x'))))).toMatchObject({ tasks: [1, 1], existing: [1] });
@@ -80,7 +80,7 @@ describe('start', () => {
     expect([...decide('s', session, 'r', adding(...all)).secrets.keys()]).toEqual([1, 2, 3, 4, 5, 7, 8]);
   });
 
-  it('refuses two files for one destination, and creates neither', () => {
+  it('#103 refuses two files for one destination, and creates neither', () => {
     const to = (url: string, path: string): NewTask => newTask(url, {}, { to: path });
     expect(refusal(decide('s', null, 'r', adding(to('x', '/d/f'), to('y', '/d/f'))))).toBe('usage');
     expect(refusal(decide('s', null, 'r', adding(to('f', '/d/'), to('y', '/d/f'))))).toBe('usage');

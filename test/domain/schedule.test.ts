@@ -40,7 +40,7 @@ describe('what the worker does next', () => {
     expect(numbers(planned({ session, now: 80 }).start)).toEqual([1]);
   });
 
-  it('does not wait for a back-off from the future: the clock was set back', () => {
+  it('#44 does not wait for a back-off from the future: the clock was set back', () => {
     const session = sessionAfter(CREATED, addedTask(1), backoff(1, 24 * HOUR, 24 * HOUR + 1000));
     expect(numbers(planned({ session }).start)).toEqual([1]);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { clocksDisagree } from '../../src/domain/sleep.js';
 
-describe('a wake from sleep', () => {
+describe('#44 a wake from sleep', () => {
   it.each([
     ['time that passed on both clocks', 60_000, 60_000, false],
     ['a busy machine or a stopped process', 3_600_000, 3_600_000, false],

@@ -48,11 +48,11 @@ describe('validators', () => {
   test.each([
     ['equal strong tags', of('"a"'), of('"a"'), 'etag'],
     ['other strong tags, whatever the date', of('"a"', OLD), of('"b"', OLD), 'different'],
-    ['equal weak tags', of('W/"a"'), of('W/"a"'), 'unknown'],
-    ['weak tags and equal old dates', of('W/"a"', OLD), of('W/"b"', OLD), 'last-modified'],
+    ['#7 equal weak tags', of('W/"a"'), of('W/"a"'), 'unknown'],
+    ['#7 weak tags and equal old dates', of('W/"a"', OLD), of('W/"b"', OLD), 'last-modified'],
     ['unquoted tags', of('a'), of('a'), 'unknown'],
     ['equal dates, a minute old', of(null, OLD), of(null, OLD), 'last-modified'],
-    ['equal dates, 59 s old', of(null, OLD, SOON), of(null, OLD, SOON), 'unknown'],
+    ['#9 equal dates, 59 s old', of(null, OLD, SOON), of(null, OLD, SOON), 'unknown'],
     ['equal dates, no Date', of(null, OLD, null), of(null, OLD, null), 'unknown'],
     ['other dates', of(null, OLD), of(null, SOON), 'different'],
     ['dates that are none', of(null, 'yesterday'), of(null, 'yesterday'), 'unknown'],
@@ -68,14 +68,14 @@ describe('validators', () => {
 });
 
 describe('retry', () => {
-  test('doubles from 1 s to 10 min, with full jitter', () => {
+  test('#19 doubles from 1 s to 10 min, with full jitter', () => {
     const most = (fruitless: number): number => retryDelay({ fruitless, retryAfterMs: null, random: 0.999999999, unitMs: 1000 });
     expect([0, 1, 2, 3, 4].map(most)).toEqual([1000, 1000, 2000, 4000, 8000]);
     expect(most(1e9)).toBe(600_000);
     expect(retryDelay({ fruitless: 5, retryAfterMs: null, random: 0, unitMs: 1000 })).toBe(0);
   });
 
-  test('never earlier than the server asked for, never later than 6 h and a little', () => {
+  test('#18 never earlier than the server asked for, never later than 6 h and a little', () => {
     fc.assert(
       fc.property(fc.nat(40), fc.nat(1e9), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (fruitless, retryAfterMs, random) => {
         const delay = retryDelay({ fruitless, retryAfterMs, random, unitMs: 1000 });
@@ -98,7 +98,7 @@ describe('retry', () => {
     ['soon', null],
     ['', null],
     [null, null],
-  ])('Retry-After: %s', (text, expected) => expect(parseRetryAfter(text, now)).toBe(expected));
+  ])('#18 Retry-After: %s', (text, expected) => expect(parseRetryAfter(text, now)).toBe(expected));
 });
 
 test('a steady transfer shows its rate and how long it will take; a pause fades, it does not jump', () => {

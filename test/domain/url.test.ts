@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { PosteError } from '../../src/domain/errors.js';
 import { originOf, parseDownloadUrl } from '../../src/domain/url.js';
 
-describe('parseDownloadUrl', () => {
+describe('#100 parseDownloadUrl', () => {
   it.each([
     ['a plain URL', 'https://example.org/a.iso', 'https://example.org/a.iso', 'https://example.org/a.iso'],
     ['a query is fetched and not shown', 'https://example.org/a?sig=x', 'https://example.org/a?sig=x', 'https://example.org/a?sig=***'],

@@ -25,20 +25,20 @@ const second = {
 const versions = Object.entries(second);
 
 const servers: Record<string, { before: ServeOptions; after: ServeOptions }> = {
-  'a strong ETag': { before: { etag: '"1"' }, after: { etag: '"2"' } },
-  'a weak ETag': { before: { etag: 'W/"1"' }, after: { etag: 'W/"2"' } },
+  '#6 a strong ETag': { before: { etag: '"1"' }, after: { etag: '"2"' } },
+  '#7 a weak ETag': { before: { etag: 'W/"1"' }, after: { etag: 'W/"2"' } },
   'Last-Modified alone': { before: { lastModified: anHourAgo }, after: { lastModified: aMinuteLater } },
-  'no validator at all': { before: {}, after: {} },
-  'a strong ETag, ranges ignored': { before: { etag: '"1"', ranges: 'ignore' }, after: { etag: '"2"', ranges: 'ignore' } },
-  'no validator, ranges ignored': { before: { ranges: 'ignore' }, after: { ranges: 'ignore' } },
-  'a CDN that answers 200 to any If-Range': {
+  '#11 no validator at all': { before: {}, after: {} },
+  '#1 #6 a strong ETag, ranges ignored': { before: { etag: '"1"', ranges: 'ignore' }, after: { etag: '"2"', ranges: 'ignore' } },
+  '#1 #11 no validator, ranges ignored': { before: { ranges: 'ignore' }, after: { ranges: 'ignore' } },
+  '#2 a CDN that answers 200 to any If-Range': {
     before: { etag: '"1"', ranges: 'not-with-if-range' },
     after: { etag: '"2"', ranges: 'not-with-if-range' },
   },
 };
 
 for (const [server, { before, after }] of Object.entries(servers)) {
-  test(`a file that changes between two tries is wholly new in the end: ${server}`, async () => {
+  test(`${server}: a file that changes between two tries is wholly new in the end`, async () => {
     const cut = serve(first, { ...before, truncateAt: CUT, endWith: 'rst' });
     const scripts = versions.map(([, version]) => inTurn(cut, serve(version, after)));
     await using home = await makeHome();
@@ -52,7 +52,7 @@ for (const [server, { before, after }] of Object.entries(servers)) {
   });
 }
 
-test('a file that does not change is not fetched again: a strong ETag, an old Last-Modified, a CDN that minds If-Range', async () => {
+test('#2 a file that does not change is not fetched again: a strong ETag, an old Last-Modified, a CDN that minds If-Range', async () => {
   const kept: readonly ServeOptions[] = [{ etag: '"1"' }, { lastModified: anHourAgo }, { etag: '"1"', ranges: 'not-with-if-range' }];
   for (const options of kept) {
     await using home = await makeHome();
@@ -66,7 +66,7 @@ test('a file that does not change is not fetched again: a strong ETag, an old La
   }
 });
 
-test('bytes that changed under an unchanged ETag are found by the overlap: an error or the new file, never a mix', async () => {
+test('#10 bytes that changed under an unchanged ETag are found by the overlap: an error or the new file, never a mix', async () => {
   const version = altered(first, CUT - 1000);
   await using home = await makeHome();
   await using origin = await startOrigin(inTurn(serve(first, { etag: '"1"', truncateAt: CUT }), serve(version, { etag: '"1"' })));
@@ -74,7 +74,7 @@ test('bytes that changed under an unchanged ETag are found by the overlap: an er
   expect(sha256(await readFile(`${home.cwd}/claimed.bin`))).toBe(sha256(version));
 });
 
-test('a file that changes while its worker is dead is wholly new in the end', async () => {
+test('#6 a file that changes while its worker is dead is wholly new in the end', async () => {
   const version = second['a file that differs in its first bytes alone'];
   await using home = await makeHome();
   await using origin = await startOrigin(() => serve(first, { etag: '"1"', stallAt: CUT }));

@@ -34,27 +34,27 @@ const rows: Record<string, Row> = {
   '403': { behaviour: status(403), code: 24 },
   '407': { behaviour: status(407), code: 24 },
   '418': { behaviour: status(418), code: 22 },
-  '204': { behaviour: status(204), code: 22 },
-  'an answer that is no HTTP': { behaviour: raw('hello\n'), flags: ONE_RETRY, code: 22 },
-  'two lengths': { behaviour: raw('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello'), flags: ONE_RETRY, code: 22 },
-  '500, retries used up': { behaviour: status(500), flags: ONE_RETRY, code: 29 },
-  '503, retries used up': { behaviour: status(503), flags: ONE_RETRY, code: 29 },
-  '429, retries used up': { behaviour: status(429), flags: ONE_RETRY, code: 29 },
+  '#29 204': { behaviour: status(204), code: 22 },
+  '#28 an answer that is no HTTP': { behaviour: raw('hello\n'), flags: ONE_RETRY, code: 22 },
+  '#15 two lengths': { behaviour: raw('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello'), flags: ONE_RETRY, code: 22 },
+  '#19 500, retries used up': { behaviour: status(500), flags: ONE_RETRY, code: 29 },
+  '#18 503, retries used up': { behaviour: status(503), flags: ONE_RETRY, code: 29 },
+  '#18 429, retries used up': { behaviour: status(429), flags: ONE_RETRY, code: 29 },
   'a connection that is reset': { behaviour: hangUp('rst'), flags: ONE_RETRY, code: 6 },
   'a connection that is closed': { behaviour: hangUp(), flags: ONE_RETRY, code: 6 },
-  'no answer': { behaviour: silence(), flags: ['--stall-timeout', '1s', '--retries', '0'], code: 5 },
+  '#26 no answer': { behaviour: silence(), flags: ['--stall-timeout', '1s', '--retries', '0'], code: 5 },
   'a deadline that passes': { behaviour: silence(), flags: ['--give-up-after', '1s'], code: 5 },
   'another checksum': { behaviour: good, flags: ['--checksum', `sha256:${'0'.repeat(64)}`], code: 32 },
-  'larger than allowed': { behaviour: good, flags: ['--max-size', '40K'], code: 36 },
-  'endless, and larger than allowed': { behaviour: endless, flags: ['--max-size', '200K'], code: 36 },
+  '#14 larger than allowed': { behaviour: good, flags: ['--max-size', '40K'], code: 36 },
+  '#14 endless, and larger than allowed': { behaviour: endless, flags: ['--max-size', '200K'], code: 36 },
   'another size than promised': { behaviour: good, flags: ['--expect-size', '49999'], code: 22 },
-  'a redirect to itself': { behaviour: redirect('/file'), code: 23 },
-  'a redirect to a file of this machine': { behaviour: redirect('file:///etc/passwd'), code: 23 },
-  'a file that keeps changing': { behaviour: everChanging, code: 33 },
+  '#22 a redirect to itself': { behaviour: redirect('/file'), code: 23 },
+  '#22 a redirect to a file of this machine': { behaviour: redirect('file:///etc/passwd'), code: 23 },
+  '#6 a file that keeps changing': { behaviour: everChanging, code: 33 },
 };
 
 for (const [what, { behaviour, flags = [], code }] of Object.entries(rows)) {
-  test(`exit ${code}: ${what}`, async () => {
+  test(`${what}: exit ${code}`, async () => {
     await using home = await makeHome();
     await using origin = await startOrigin(() => behaviour);
     const result = await home.run(['start', '--wait', '--json', ...flags, origin.at('/file')]);
@@ -80,7 +80,7 @@ test('attach and status --exit-code mirror the outcome; claim speaks of claiming
   expect((await home.run(['claim'])).code).toBe(0);
 });
 
-test('exit 34: certificates that prove nothing; --insecure and --cacert are the ways', async () => {
+test('#31 exit 34: certificates that prove nothing; --insecure and --cacert are the ways', async () => {
   await using certificates = await makeCertificates();
   await using home = await makeHome();
   for (const name of ['selfSigned', 'expired', 'otherHost', 'good'] as const) {
@@ -93,7 +93,7 @@ test('exit 34: certificates that prove nothing; --insecure and --cacert are the 
   }
 });
 
-test('exit 23: from https to http is refused', async () => {
+test('#22 exit 23: from https to http is refused', async () => {
   await using certificates = await makeCertificates();
   await using home = await makeHome();
   await using plain = await startOrigin(() => good);
@@ -102,7 +102,7 @@ test('exit 23: from https to http is refused', async () => {
   expect(plain.log).toEqual([]);
 });
 
-test('exit 6: nobody listens; exit 19: no such name', async () => {
+test('#32 exit 6: nobody listens; exit 19: no such name', async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => good);
   await origin.down();
@@ -145,7 +145,7 @@ test('exit 40: no such session, for every command that needs one; exit 41: no su
   }
 });
 
-test('exit 45: a session that a newer poste wrote, or that is damaged beyond reading, is left as it is', async () => {
+test('#49 exit 45: a session that a newer poste wrote, or that is damaged beyond reading, is left as it is', async () => {
   await using home = await makeHome();
   await home.run(['start', '--paused', 'http://127.0.0.1:9/file']);
   await home.workerGone();

@@ -52,7 +52,7 @@ test('a hook that leaves the file leaves it to be claimed; one that moves it has
   expect(await home.run(['claim'])).toMatchObject({ code: 0, stdout: `${join(home.cwd, 'left.bin')}\n` });
 });
 
-test('a hook that fails is run again with the same event id, its file kept', async () => {
+test('#90 a hook that fails is run again with the same event id, its file kept', async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => served);
   await home.run(['start', '--on-finish', 'echo "$POSTE_EVENT_ID" >> ids; test -e ready', origin.at('/file.bin')]);
@@ -66,7 +66,7 @@ test('a hook that fails is run again with the same event id, its file kept', asy
   expect(runs.map(({ ok }) => ok)).toEqual([...runs.slice(1).map(() => false), true]);
 });
 
-test('what a failing hook left can be claimed while it waits to be run again', async () => {
+test('#90 what a failing hook left can be claimed while it waits to be run again', async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => served);
   await home.run(['start', '--on-finish', 'echo no room >&2; exit 3', origin.at('/file.bin')]);
@@ -87,7 +87,7 @@ test('a claim waits for a hook that is running', async () => {
   expect(await claim.exit).toMatchObject({ code: 0, stdout: `${join(home.cwd, 'file.bin')}\n` });
 });
 
-test('a hook that hangs is ended with its children, and counts as failed', async () => {
+test('#90 a hook that hangs is ended with its children, and counts as failed', async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => served);
   await home.run(['start', '--hook-timeout', '1s', '--on-finish', 'sleep 1000 & echo $! > child; sleep 1000', origin.at('/file.bin')]);

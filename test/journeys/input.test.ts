@@ -8,26 +8,26 @@ const SECRET = 'hunter2';
 
 const refused: Record<string, readonly string[]> = {
   'no URL at all': ['start'],
-  'a URL that is none': ['start', 'not a url'],
-  'a URL without a scheme': ['start', 'example.org/file'],
-  'file:': ['start', 'file:///etc/passwd'],
-  'ftp:': ['start', 'ftp://127.0.0.1/file'],
-  'javascript:': ['start', 'javascript:alert(1)'],
-  'data:': ['start', 'data:text/plain,hello'],
-  'a line feed in a URL': ['start', 'http://127.0.0.1:9/a\nb'],
-  'an escape character in a URL': ['start', 'http://127.0.0.1:9/a\x1b[2Jb'],
-  'a port that is none': ['start', 'http://127.0.0.1:99999/'],
+  '#100 a URL that is none': ['start', 'not a url'],
+  '#100 a URL without a scheme': ['start', 'example.org/file'],
+  '#100 file:': ['start', 'file:///etc/passwd'],
+  '#100 ftp:': ['start', 'ftp://127.0.0.1/file'],
+  '#100 javascript:': ['start', 'javascript:alert(1)'],
+  '#100 data:': ['start', 'data:text/plain,hello'],
+  '#100 a line feed in a URL': ['start', 'http://127.0.0.1:9/a\nb'],
+  '#100 an escape character in a URL': ['start', 'http://127.0.0.1:9/a\x1b[2Jb'],
+  '#100 a port that is none': ['start', 'http://127.0.0.1:99999/'],
   'a bad URL after a good one': ['start', URL, 'ftp://127.0.0.1/file'],
-  'an id with a slash': ['start', '--id', 'a/b', URL],
-  'the id ..': ['start', '--id', '..', URL],
-  'the id .': ['start', '--id', '.', URL],
-  'an empty id': ['start', '--id', '', URL],
-  'an id of 65 characters': ['start', '--id', 'x'.repeat(65), URL],
+  '#102 an id with a slash': ['start', '--id', 'a/b', URL],
+  '#102 the id ..': ['start', '--id', '..', URL],
+  '#102 the id .': ['start', '--id', '.', URL],
+  '#102 an empty id': ['start', '--id', '', URL],
+  '#102 an id of 65 characters': ['start', '--id', 'x'.repeat(65), URL],
   'an id that begins with a dot': ['start', '--id', '.hidden', URL],
   'an id with a space': ['start', '--id', 'a b', URL],
   'an id with a letter beyond ASCII': ['start', '--id', 'é', URL],
-  'a header with a line feed': ['start', '-H', `X-A: a\nX-B: ${SECRET}`, URL],
-  'a header with a carriage return': ['start', '-H', `X-A: a\rX-B: ${SECRET}`, URL],
+  '#104 a header with a line feed': ['start', '-H', `X-A: a\nX-B: ${SECRET}`, URL],
+  '#104 a header with a carriage return': ['start', '-H', `X-A: a\rX-B: ${SECRET}`, URL],
   'a header without a colon': ['start', '-H', SECRET, URL],
   'a header with a space in its name': ['start', '-H', `X A: ${SECRET}`, URL],
   'a header that is not the user’s to set': ['start', '-H', 'Range: bytes=5-', URL],
@@ -57,8 +57,8 @@ const refused: Record<string, readonly string[]> = {
   'the name ..': ['start', '-o', '..', URL],
   'a name with a control character': ['start', '-o', 'a\x07b', URL],
   'a name of 300 bytes': ['start', '-o', 'x'.repeat(300), URL],
-  'one name for two files': ['start', '-o', 'a', URL, `${URL}2`],
-  'one destination for two files': ['start', '--to', 'here.bin', URL, `${URL}2`],
+  '#103 one name for two files': ['start', '-o', 'a', URL, `${URL}2`],
+  '#103 one destination for two files': ['start', '--to', 'here.bin', URL, `${URL}2`],
   'an unknown command': ['frobnicate'],
   'a way out of a conflict that is none': ['claim', '--on-conflict', 'maybe'],
   'an id with a slash to attach to': ['attach', '--id', 'a/b'],
@@ -68,7 +68,7 @@ const refused: Record<string, readonly string[]> = {
 };
 
 for (const [what, args] of Object.entries(refused)) {
-  test(`refused with one line, and nothing made: ${what}`, async () => {
+  test(`${what}: refused with one line, and nothing made`, async () => {
     await using home = await makeHome();
     await writeFile(join(home.cwd, 'bad-lines.txt'), `${URL}\nnot a url\n`);
     await writeFile(join(home.cwd, 'bad-option.txt'), `${URL}\n  colour=red\n`);
@@ -83,7 +83,7 @@ for (const [what, args] of Object.entries(refused)) {
 
 test('with --json the refusal is one JSON object', async () => {
   await using home = await makeHome();
-  const some = ['no URL at all', 'file:', 'an id with a slash', 'a header with a line feed', 'a size that is none', 'an unknown flag'];
+  const some = ['no URL at all', '#100 file:', '#102 an id with a slash', '#104 a header with a line feed', 'a size that is none', 'an unknown flag'];
   for (const args of [...some, 'an input file that is not there', 'an unknown command'].map((what) => refused[what] ?? [])) {
     const result = await home.run([...args, '--json']);
     expect({ args, code: result.code, error: result.json<ErrorAnswer>().error }).toMatchObject({
@@ -96,7 +96,7 @@ test('with --json the refusal is one JSON object', async () => {
   expect(await home.files()).toEqual([]);
 });
 
-test('an id that differs from another only in case is refused', async () => {
+test('#102 an id that differs from another only in case is refused', async () => {
   await using home = await makeHome();
   expect((await home.run(['start', '--id', 'films', '--paused', URL])).code).toBe(0);
   const twin = await home.run(['start', '--id', 'Films', '--paused', URL]);
@@ -115,7 +115,7 @@ test('a home that others may write to is refused', async () => {
   expect(await home.files()).toEqual([]);
 });
 
-test('whatever the umask, only the owner can read the home', async () => {
+test('#71 whatever the umask, only the owner can read the home', async () => {
   await using home = await makeHome();
   await home.sh(`umask 0000; poste start --paused -H 'Authorization: ${SECRET}' '${URL}'`);
   const open = await home.sh('find "$POSTE_HOME" -perm /077');

@@ -23,7 +23,7 @@ const WAYS = {
 };
 
 test.skipIf(nginxMissing).for(Object.entries(WAYS))(
-  `a worker killed ten times in one download costs at most 1 MiB each time, and the file is right: %s (nginx: ${nginxMissing ?? 'installed'})`,
+  `#40 a worker killed ten times in one download costs at most 1 MiB each time, and the file is right: %s (nginx: ${nginxMissing ?? 'installed'})`,
   { timeout: 240_000 },
   async ([, { limitRate, flags }]) => {
     await using home = await makeHome();

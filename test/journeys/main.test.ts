@@ -103,7 +103,7 @@ test('start --wait --to is the whole journey in one command', async () => {
   expect(sha256(await readFile(path))).toBe(sha256(file));
 });
 
-test('the same URL again is the same task, and nothing is fetched twice; --new forces one', async () => {
+test('#103 the same URL again is the same task, and nothing is fetched twice; --new forces one', async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => quickly);
   await home.run(['start', '--wait', origin.at('/film.mkv')]);

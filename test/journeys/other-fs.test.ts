@@ -29,7 +29,7 @@ async function expectKept(home: Home): Promise<void> {
   expect((await home.run(['claim', '--to', join(home.root, 'rescued.bin')])).code).toBe(0);
 }
 
-test.skipIf(sameFileSystem)(`a file is claimed to another file system, with nothing beside it (${sameFileSystem ?? OTHER})`, async () => {
+test.skipIf(sameFileSystem)(`#70 a file is claimed to another file system, with nothing beside it (${sameFileSystem ?? OTHER})`, async () => {
   await using home = await held();
   const place = await mkdtemp(join(OTHER, 'poste-test-'));
   try {
@@ -60,7 +60,7 @@ test.skipIf(sameFileSystem)(`--temp-dir holds the bytes on the file system of yo
 });
 
 for (const [where, place] of [['the same file system', tmpdir()], ['another file system', OTHER]] as const) {
-  test.skipIf(where === 'another file system' && sameFileSystem)(`what is there already is not overwritten unasked: ${where}`, async () => {
+  test.skipIf(where === 'another file system' && sameFileSystem)(`#68 what is there already is not overwritten unasked: ${where}`, async () => {
     await using home = await held();
     const dir = await mkdtemp(join(place, 'poste-test-'));
     try {
@@ -94,7 +94,7 @@ for (const [where, place] of [['the same file system', tmpdir()], ['another file
   });
 }
 
-test('a destination that ends in a slash is made; one without a parent is refused, and the file kept', async () => {
+test('#68 a destination that ends in a slash is made; one without a parent is refused, and the file kept', async () => {
   await using home = await held();
   expect(await home.run(['claim', '--to', join(home.root, 'no/such/file.bin')])).toMatchObject({ code: 14, stdout: '' });
   expect((await home.status()).tasks[0]?.state).toBe('finished');
@@ -103,7 +103,7 @@ test('a destination that ends in a slash is made; one without a parent is refuse
 });
 
 for (const onConflict of ['fail', 'overwrite']) {
-  test(`a FIFO, a device, a directory and a broken link in the way are left as they are (--on-conflict ${onConflict})`, async () => {
+  test(`#68 a FIFO, a device, a directory and a broken link in the way are left as they are (--on-conflict ${onConflict})`, async () => {
     await using home = await held();
     // Without the right to make a device there is a second FIFO.
     await home.sh('mkfifo fifo; mknod device c 1 3 || mkfifo device; mkdir -p dir/file.bin; ln -s nowhere link');
@@ -126,7 +126,7 @@ for (const onConflict of ['fail', 'overwrite']) {
   });
 }
 
-test.skipIf(cannotMount)(`a read-only destination is refused, and the file kept (${cannotMount ?? 'in a mount namespace'})`, async () => {
+test.skipIf(cannotMount)(`#68 a read-only destination is refused, and the file kept (${cannotMount ?? 'in a mount namespace'})`, async () => {
   await using home = await held();
   const readOnly = join(home.root, 'read-only');
   await mkdir(readOnly);

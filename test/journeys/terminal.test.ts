@@ -53,7 +53,7 @@ test.skipIf(tmuxMissing)(`more tasks than rows fit on the screen, and the rest i
   expect((await terminal.shows(/and \d+ more/)).split('\n').filter(Boolean).length).toBeLessThanOrEqual(24);
 });
 
-test.skipIf(tmuxMissing)(`a name with control characters cannot drive the terminal ${where}`, async () => {
+test.skipIf(tmuxMissing)(`#101 a name with control characters cannot drive the terminal ${where}`, async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => stalled);
   await home.run(['start', origin.at('/%1b%5b2J%1b%5d0;owned%07film.mkv')]);
@@ -62,7 +62,7 @@ test.skipIf(tmuxMissing)(`a name with control characters cannot drive the termin
   expect(await terminal.tmux('display-message', '-p', '#{pane_title}')).not.toContain('owned');
 });
 
-test('`attach | head -1` ends, and leaves the worker alone', async () => {
+test('#50 `attach | head -1` ends, and leaves the worker alone', async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => stalled);
   await home.run(['start', origin.at('/film.mkv')]);

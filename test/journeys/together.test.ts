@@ -7,7 +7,7 @@ import { makeHome, type EventAnswer, type StartAnswer } from '../support/poste.j
 const file = content('together', 2_000_000);
 const PATIENCE = { timeoutMs: 120_000 };
 
-test('fifty starts of one session at one instant make one worker, one task and one file', { timeout: 180_000 }, async () => {
+test('#46 fifty starts of one session at one instant make one worker, one task and one file', { timeout: 180_000 }, async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => serve(file, { etag: '"a"', bytesPerSecond: 500_000 }));
   const starts = await times(50, () => home.run(['start', '--json', origin.at('/one.bin')], PATIENCE));
@@ -26,7 +26,7 @@ test('fifty starts of one session at one instant make one worker, one task and o
   expect(await readdir(home.cwd)).toEqual(['one.bin']);
 });
 
-test('fifty starts with a URL each lose none of them', { timeout: 180_000 }, async () => {
+test('#46 fifty starts with a URL each lose none of them', { timeout: 180_000 }, async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => serve(content('small', 1000), { etag: '"a"' }));
   const starts = await times(50, (n) => home.run(['start', origin.at(`/${n}.bin`)], PATIENCE));
@@ -38,7 +38,7 @@ test('fifty starts with a URL each lose none of them', { timeout: 180_000 }, asy
   expect(mostWorkersAtOnce(await home.journal())).toBe(1);
 });
 
-test('twenty claims at one instant to twenty places: one gets the file, the others hear of it', { timeout: 180_000 }, async () => {
+test('#47 twenty claims at one instant to twenty places: one gets the file, the others hear of it', { timeout: 180_000 }, async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => serve(file, { etag: '"a"' }));
   await home.run(['start', '--wait', origin.at('/one.bin')]);
@@ -54,7 +54,7 @@ test('twenty claims at one instant to twenty places: one gets the file, the othe
   expect((await home.journal()).filter(({ type }) => type === 'task.claimed')).toHaveLength(1);
 });
 
-test('twenty claims at one instant to one place: one path printed once, the others are told', { timeout: 180_000 }, async () => {
+test('#47 twenty claims at one instant to one place: one path printed once, the others are told', { timeout: 180_000 }, async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => serve(file, { etag: '"a"' }));
   await home.run(['start', '--wait', origin.at('/one.bin')]);

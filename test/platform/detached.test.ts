@@ -68,7 +68,7 @@ test('a log is added to, and put aside when it is long', async () => {
   expect((await stat(`${logPath}.1`)).size).toBe((1 << 20) + 1);
 });
 
-test('a symbolic link in the place of the log is not followed', async () => {
+test('#67 a symbolic link in the place of the log is not followed', async () => {
   const victim = join(dir, 'victim');
   await writeFile(victim, 'untouched');
   await symlink(victim, logPath);

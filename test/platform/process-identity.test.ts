@@ -49,7 +49,7 @@ test.each<[string, Partial<ProcessIdentity>, string]>([
   ['a negative pid', { pid: -1 }, 'dead'],
   ['a start time that nobody knows', { startTime: '' }, 'alive'],
   ['a boot that nobody knows', { bootId: '' }, 'alive'],
-])('the same identity but of %s', (_what, change, expected) => {
+])('#45 the same identity but of %s', (_what, change, expected) => {
   expect(liveness({ ...ownIdentity(), ...change })).toBe(expected);
 });
 

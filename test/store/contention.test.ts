@@ -41,7 +41,7 @@ async function start({ under = [], home: where = home }: { under?: readonly stri
   return contender;
 }
 
-test('of eight that contend at once, one gets the session: 40 owners killed, 10 that gave it back', async () => {
+test('#46 of eight that contend at once, one gets the session: 40 owners killed, 10 that gave it back', async () => {
   await Promise.all(Array.from({ length: 8 }, () => start()));
   for (let round = 1; round <= 50; round += 1) {
     const answers = await Promise.all(contenders.map((contender) => contender.take()));
@@ -60,7 +60,7 @@ test('of eight that contend at once, one gets the session: 40 owners killed, 10 
   }
 });
 
-test('an owner that is stopped keeps its session, and goes on with it', async () => {
+test('#43 an owner that is stopped keeps its session, and goes on with it', async () => {
   const owner = await start();
   await owner.take();
   owner.signal('SIGSTOP');
@@ -114,7 +114,7 @@ test.skipIf(noStrace)('a contender that was killed at any step holds nobody up',
   expect(killed.reduce((sum, count) => sum + count)).toBeGreaterThanOrEqual(12);
 });
 
-test.skipIf(noStrace)('a contender that slept through several owners does not think that it is one', async () => {
+test.skipIf(noStrace)('#43 a contender that slept through several owners does not think that it is one', async () => {
   await leaveDead(paths);
   // As it opens the dead owner's record: by the time it goes on, generation 2 has come, gone and been swept.
   const [strace = '', ...args] = interrupting('openat', 'STOP', 1);

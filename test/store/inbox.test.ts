@@ -65,7 +65,7 @@ test('requests are served in the order of asking, each with an id of its own', a
   expect(new Set(many).size).toBe(50);
 });
 
-test('a request that was damaged on its way, or is of another version, is known as such', async () => {
+test('#65 a request that was damaged on its way, or is of another version, is known as such', async () => {
   const id = await submit(paths, PAUSE);
   const file = join(paths.inbox, `${id}.json`);
   const whole = await readFile(file, 'utf8');
@@ -79,7 +79,7 @@ test('a request that was damaged on its way, or is of another version, is known 
   }
 });
 
-test('a damaged answer is none', async () => {
+test('#65 a damaged answer is none', async () => {
   const id = await submit(paths, PAUSE);
   await answerRequest(paths, id, GRANTED);
   await writeFile(join(paths.answers, `${id}.json`), 'rubbish');

@@ -72,7 +72,7 @@ describe('what was committed', () => {
 });
 
 describe('a journal that was hurt', () => {
-  it('loses only its torn last line, wherever it was torn, and goes on after it', async () => {
+  it('#65 loses only its torn last line, wherever it was torn, and goes on after it', async () => {
     await written(1);
     const before = (await stat(path)).size;
     const journal = await Journal.open(path, fence(2), null);
@@ -90,7 +90,7 @@ describe('a journal that was hurt', () => {
     }
   });
 
-  it('is cut where a power loss has left zeros', async () => {
+  it('#65 is cut where a power loss has left zeros', async () => {
     await written(2);
     await appendFile(path, Buffer.alloc(5000));
     expect(tasksOf(await readAll())).toEqual([1, 2]);
@@ -98,7 +98,7 @@ describe('a journal that was hurt', () => {
     expect((await readFile(path)).includes(0)).toBe(false);
   });
 
-  it('never tells what nobody wrote, whatever single bit flips', async () => {
+  it('#65 never tells what nobody wrote, whatever single bit flips', async () => {
     await written(2);
     const whole = await readFile(path);
     const good = (await readAll()).map((event) => JSON.stringify(event));
@@ -116,7 +116,7 @@ describe('a journal that was hurt', () => {
     );
   });
 
-  it('says how many lines cannot be read, and the next owner goes on from the highest number', async () => {
+  it('#65 says how many lines cannot be read, and the next owner goes on from the highest number', async () => {
     await written(3);
     const lines = (await readFile(path, 'utf8')).split('\n');
     lines[2] = 'rubbish';
@@ -129,7 +129,7 @@ describe('a journal that was hurt', () => {
     await journal.close();
   });
 
-  it('is not taken for an empty one, which its owner would remove, when its beginning is lost', async () => {
+  it('#65 is not taken for an empty one, which its owner would remove, when its beginning is lost', async () => {
     await written(1);
     const lines = (await readFile(path, 'utf8')).split('\n');
     await writeFile(path, `rubbish\n${lines.slice(1).join('\n')}`);
@@ -138,7 +138,7 @@ describe('a journal that was hurt', () => {
     expect(await readFile(path, 'utf8')).toBe(before);
   });
 
-  it('that a newer poste wrote is refused and left as it is', async () => {
+  it('#49 that a newer poste wrote is refused and left as it is', async () => {
     await written(1);
     await appendFile(path, `${seal({ v: 2, seq: 3, gen: 1, time: new Date().toISOString(), type: 'task.teleported' })}\nrest`);
     const before = await readFile(path, 'utf8');
@@ -149,7 +149,7 @@ describe('a journal that was hurt', () => {
 });
 
 describe('two owners', () => {
-  it('a line of one that was displaced is ignored, a line of the new one is not', async () => {
+  it('#43 a line of one that was displaced is ignored, a line of the new one is not', async () => {
     await written(1, 1);
     const late = await Journal.open(path, fence(1), null);
     const next = await Journal.open(path, fence(2), null);
@@ -175,7 +175,7 @@ describe('two owners', () => {
     expect(tasksOf(await readAll())).toEqual([1, 3, 5]);
   });
 
-  it('one that sees that it was displaced writes nothing more, ever', async () => {
+  it('#43 one that sees that it was displaced writes nothing more, ever', async () => {
     await written(1);
     const before = await readFile(path);
     const held = fence(1);
@@ -241,7 +241,7 @@ describe('who follows a journal', () => {
   });
 });
 
-describe.skipIf(noSmallDisk)(`a full disk (${noSmallDisk ?? 'mounting works'})`, () => {
+describe.skipIf(noSmallDisk)(`#61 a full disk (${noSmallDisk ?? 'mounting works'})`, () => {
   const big = addedTask(2, { label: 'x'.repeat(20_000) });
 
   it('leaves the old state to an owner who does not wait', async () => {

@@ -71,7 +71,7 @@ test.each([
   ['its machine has booted since', DEAD],
   ['its pid is another process by now', { startTime: '1' }],
   ['its pid is no process', { pid: noProcess }],
-])('a dead owner is replaced: %s', async (_what, change) => {
+])('#45 a dead owner is replaced: %s', async (_what, change) => {
   await leftBy(change);
   const ownership = await mustTake();
   expect(ownership.gen).toBe(2);
@@ -99,7 +99,7 @@ test('a lock directory, or rubbish in its place, holds nobody up when no generat
 
 const RUBBISH = ['', '{"gen":1}', '\0\0\0\0', '{"gen":1,"token":"x","crc":"00000000"}\n'];
 
-test.each(RUBBISH)('a damaged record (%j) has its mirror', async (rubbish) => {
+test.each(RUBBISH)('#65 a damaged record (%j) has its mirror', async (rubbish) => {
   await leftBy({});
   await writeFile(join(paths.generations, '1'), rubbish);
   expect(await take(paths, 'worker', '1.2.3')).toMatchObject({ kind: 'held', owner: { token: 'forged' } });
@@ -110,7 +110,7 @@ test.each(RUBBISH)('a damaged record (%j) has its mirror', async (rubbish) => {
   expect((await mustTake()).gen).toBe(2);
 });
 
-test('a record emptied by a power cut, mirror and all, is taken over in the next boot; in the same boot it is told', async () => {
+test('#65 a record emptied by a power cut, mirror and all, is taken over in the next boot; in the same boot it is told', async () => {
   await leftBy(DEAD);
   await writeFile(join(paths.generations, '1'), '');
   await rm(paths.owner);
@@ -137,7 +137,7 @@ test.each([
   expect(await isThere(paths.lock)).toBe(false);
 });
 
-test('an owner that was displaced sees it, and gives back nothing that is not its own', async () => {
+test('#43 an owner that was displaced sees it, and gives back nothing that is not its own', async () => {
   const ownership = await mustTake();
   const owner: Owner = { gen: 2, token: 'other', role: 'worker', version: '1', startedAt: '', identity: ownIdentity() };
   await createGeneration(paths, owner);

@@ -74,7 +74,7 @@ test('#64 what a killed worker wrote counts as durable only when the next one ha
   await part?.close();
 });
 
-test('files are for their owner alone, whatever the umask', async () => {
+test('#71 files are for their owner alone, whatever the umask', async () => {
   const before = process.umask(0);
   try {
     await withPart(() => Promise.resolve());
@@ -85,7 +85,7 @@ test('files are for their owner alone, whatever the umask', async () => {
   expect((await stat(temp.extents(1, 1))).mode & 0o777).toBe(0o600);
 });
 
-test('after a killed process everything written counts, after a power cut only what was synced', async () => {
+test('#64 after a killed process everything written counts, after a power cut only what was synced', async () => {
   const part = await createPart(temp, 1, 'boot', HEADER);
   await part.write([Buffer.alloc(100)], 0);
   await part.sync();
@@ -97,7 +97,7 @@ test('after a killed process everything written counts, after a power cut only w
   expect(await receivedBytes(tempPaths(snapshot), 1, 'another boot')).toBe(100);
 });
 
-test('extents never exceed the part file', async () => {
+test('#66 extents never exceed the part file', async () => {
   await withPart((part) => part.write([Buffer.alloc(500)], 0));
   await truncate(temp.part(1, 1), 200);
   expect((await reopened()).extents).toEqual([{ start: 0, end: 200 }]);
@@ -105,7 +105,7 @@ test('extents never exceed the part file', async () => {
   expect((await reopened()).extents).toEqual([{ start: 0, end: 200 }]);
 });
 
-test('a part that is gone, or whose record is gone or rubbish, is said to be lost', async () => {
+test('#66 a part that is gone, or whose record is gone or rubbish, is said to be lost', async () => {
   await withPart((part) => part.write([Buffer.alloc(500)], 0));
   const record = await readFile(temp.extents(1, 1));
   await writeFile(temp.extents(1, 1), Buffer.alloc(record.length));
@@ -117,7 +117,7 @@ test('a part that is gone, or whose record is gone or rubbish, is said to be los
   expect(await reopened()).toMatchObject({ extents: [], lost: expect.stringContaining('gone') as unknown });
 });
 
-test('damage anywhere in the record takes back, never adds', async () => {
+test('#65 damage anywhere in the record takes back, never adds', async () => {
   await withPart(async (part) => {
     for (let at = 0; at < 500; at += 50) await part.write([Buffer.alloc(50, at)], at);
   });
@@ -146,7 +146,7 @@ test('damage anywhere in the record takes back, never adds', async () => {
   );
 });
 
-test('a torn last line costs that line, and writing goes on after it', async () => {
+test('#65 a torn last line costs that line, and writing goes on after it', async () => {
   await withPart(async (part) => {
     await part.write([Buffer.alloc(50)], 0);
     await part.write([Buffer.alloc(50)], 50);
@@ -161,7 +161,7 @@ test('a torn last line costs that line, and writing goes on after it', async () 
   expect((await reopened()).extents).toEqual([{ start: 0, end: 100 }]);
 });
 
-test.each(['symlink', 'directory'])('a %s in the place of the part is refused', async (kind) => {
+test.each(['symlink', 'directory'])('#67 a %s in the place of the part is refused', async (kind) => {
   await withPart((part) => part.write([Buffer.alloc(10)], 0));
   const victim = join(dir, 'victim');
   await writeFile(victim, 'precious');
@@ -172,7 +172,7 @@ test.each(['symlink', 'directory'])('a %s in the place of the part is refused', 
   expect(await readFile(victim, 'utf8')).toBe('precious');
 });
 
-test('a record of a later version is refused', async () => {
+test('#49 a record of a later version is refused', async () => {
   await withPart((part) => part.write([Buffer.alloc(10)], 0));
   const { seal } = await import('../../src/store/sealed.js');
   await writeFile(temp.extents(1, 1), `${seal({ v: 2, boot: 'boot', part: HEADER })}\n`);

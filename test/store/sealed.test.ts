@@ -24,7 +24,7 @@ test('a text that looks like a seal is only a text', () => {
   expect(unseal(seal({}))).toEqual({});
 });
 
-test('any single changed byte is noticed, or changes nothing', () => {
+test('#65 any single changed byte is noticed, or changes nothing', () => {
   const changed = fc.tuple(record, fc.nat(), fc.nat({ max: 255 }));
   fc.assert(
     fc.property(changed, ([value, at, byte]) => {
@@ -37,7 +37,7 @@ test('any single changed byte is noticed, or changes nothing', () => {
   );
 });
 
-test('a line that was cut anywhere, or has something added, is noticed', () => {
+test('#65 a line that was cut anywhere, or has something added, is noticed', () => {
   const line = seal({ v: 1, name: 'ü'.repeat(20), nested: { list: [1, 2, 3] } });
   for (let length = 0; length < line.length; length += 1) expect(unseal(line.slice(0, length))).toBeNull();
   for (const more of [' ', '\n', '\0', '}', line]) expect(unseal(line + more)).toBeNull();

@@ -37,7 +37,7 @@ async function onDisk(): Promise<number[]> {
   return [...text.matchAll(/secret-of-(\d+)\./g)].map(([, task]) => Number(task));
 }
 
-test('secrets are the owner\'s alone, whatever the umask, and there for the next owner', async () => {
+test('#71 secrets are the owner\'s alone, whatever the umask, and there for the next owner', async () => {
   const umask = process.umask(0);
   try {
     await holding(1, 2);
@@ -104,7 +104,7 @@ test('a long write that began first does not bring back what was dropped meanwhi
   expect(await onDisk()).toEqual([]);
 });
 
-test('a task whose secrets were lost to damage is known: what it would fetch without them is another file', async () => {
+test('#65 a task whose secrets were lost to damage is known: what it would fetch without them is another file', async () => {
   const whole = 'https://example.org/f?token=secret';
   const spec = specOf({ url: 'https://example.org/f?token=…', urlHash: urlHash(whole), headerNames: ['authorization'] });
   const plain = specOf({ url: 'https://example.org/f', urlHash: urlHash('https://example.org/f') });

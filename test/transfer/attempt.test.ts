@@ -5,7 +5,7 @@ import { makeRig } from './rig.js';
 const file = content('attempt', 3_000_000);
 const OLD = new Date(Date.now() - 3_600_000);
 
-test('one request brings the whole file, verified', async () => {
+test('#21 one request brings the whole file, verified', async () => {
   await using origin = await startOrigin(() => serve(file, { etag: '"a"' }));
   await using rig = await makeRig({ url: origin.at('/file') });
   const outcome = await rig.run();
@@ -21,9 +21,9 @@ test('one request brings the whole file, verified', async () => {
 test.each([
   ['a server without ranges', { ranges: 'ignore' as const }, 'verified'],
   ['chunked', { chunked: true, ranges: 'ignore' as const }, 'verified'],
-  ['a body that ends with its connection, where ranges tell the size', { contentLength: 'none' as const, etag: '"a"' }, 'verified'],
-  ['the same over HTTP/1.0', { http10: true, contentLength: 'none' as const, lastModified: OLD }, 'verified'],
-  ['a body that ends with its connection, where nothing tells the size', { contentLength: 'none' as const, ranges: 'ignore' as const }, 'unverified'],
+  ['#13 a body that ends with its connection, where ranges tell the size', { contentLength: 'none' as const, etag: '"a"' }, 'verified'],
+  ['#13 the same over HTTP/1.0', { http10: true, contentLength: 'none' as const, lastModified: OLD }, 'verified'],
+  ['#13 a body that ends with its connection, where nothing tells the size', { contentLength: 'none' as const, ranges: 'ignore' as const }, 'unverified'],
 ])('%s: the file is whole, its length %s', async (_name, options, length) => {
   await using origin = await startOrigin(() => serve(file, options));
   await using rig = await makeRig({ url: origin.at('/file') });
@@ -31,13 +31,13 @@ test.each([
   expect(outcome).toMatchObject({ kind: 'complete', sha256: sha256(file), length });
 });
 
-test('a file without bytes is a file', async () => {
+test('#29 a file without bytes is a file', async () => {
   await using origin = await startOrigin(() => serve(Buffer.alloc(0), { etag: '"a"' }));
   await using rig = await makeRig({ url: origin.at('/file') });
   expect(await rig.run()).toMatchObject({ kind: 'complete', size: 0, sha256: sha256(Buffer.alloc(0)) });
 });
 
-test('a broken connection costs the overlap and no more', async () => {
+test('#13 a broken connection costs the overlap and no more', async () => {
   await using origin = await startOrigin(inTurn(serve(file, { etag: '"a"', truncateAt: 2_000_000 }), serve(file, { etag: '"a"' })));
   await using rig = await makeRig({ url: origin.at('/file') });
   expect(await rig.run()).toMatchObject({ kind: 'retry', progressed: true, error: { code: 'network', transient: true } });

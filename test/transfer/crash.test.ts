@@ -52,7 +52,7 @@ test('a worker killed at any instant fetches at most 1 MiB again, and the file i
   }
 });
 
-test('a full disk: waits, keeps what it has, and goes on when there is room', async (context) => {
+test('#60 a full disk: waits, keeps what it has, and goes on when there is room', async (context) => {
   const small = await mkdtemp(join(tmpdir(), 'poste-small-'));
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', small], { stdio: 'ignore' });
@@ -79,7 +79,7 @@ async function symlinkParts(rig: Rig, directory: string): Promise<void> {
   await symlink(directory, rig.temp.parts);
 }
 
-test('a part that was deleted or damaged meanwhile: fetched anew, and said so', async () => {
+test('#66 a part that was deleted or damaged meanwhile: fetched anew, and said so', async () => {
   const body = file.subarray(0, 1_000_000);
   const cut = serve(body, { etag: '"1"', truncateAt: 600_000 });
   for (const harm of ['delete', 'shorten', 'lengthen', 'rubbish in the record'] as const) {
@@ -98,7 +98,7 @@ test('a part that was deleted or damaged meanwhile: fetched anew, and said so', 
   }
 });
 
-test('zeros where a power cut lost bytes are never taken for the file', async () => {
+test('#65 zeros where a power cut lost bytes are never taken for the file', async () => {
   const body = file.subarray(0, 1_000_000);
   await using origin = await startOrigin(inTurn(serve(body, { etag: '"1"', truncateAt: 600_000 }), serve(body, { etag: '"1"' })));
   await using rig = await makeRig({ url: origin.at('/file') });
@@ -109,7 +109,7 @@ test('zeros where a power cut lost bytes are never taken for the file', async ()
   expect(rig.told.restarts).toHaveLength(1);
 });
 
-test('a symbolic link in the place of the part is refused, its target untouched', async () => {
+test('#67 a symbolic link in the place of the part is refused, its target untouched', async () => {
   const body = file.subarray(0, 1_000_000);
   await using origin = await startOrigin(() => serve(body, { etag: '"1"', truncateAt: 600_000 }));
   await using rig = await makeRig({ url: origin.at('/file') });

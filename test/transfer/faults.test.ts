@@ -16,7 +16,7 @@ test.each<[string, ServeOptions]>([
   ['chunked, on a connection that is to close', { chunked: true, extraHeaders: [['Connection', 'close']] }],
   ['a body that ends with its connection', { contentLength: 'none' }],
   ['HTTP/1.0', { http10: true, contentLength: 'none' }],
-])('cut after any byte, by FIN or by RST, with %s: whole in the end', async (_name, options) => {
+])('#13 cut after any byte, by FIN or by RST, with %s: whole in the end', async (_name, options) => {
   for (const endWith of ['fin', 'rst'] as const) {
     const cuts = [0, 1, 1000, 65_535, 65_536, 65_537, 300_000, SIZE - 1];
     const script = cuts.map((truncateAt) => serve(file, { ...tagged, ...options, truncateAt, endWith }));
@@ -28,7 +28,7 @@ test.each<[string, ServeOptions]>([
   }
 });
 
-test('a body that ends with its connection and was reset is never taken for whole, even where no range could tell', async () => {
+test('#13 a body that ends with its connection and was reset is never taken for whole, even where no range could tell', async () => {
   const answer = { ranges: 'ignore', contentLength: 'none', truncateAt: 300_000 } as const;
   for (const http10 of [true, false]) {
     await using origin = await startOrigin(() => serve(file, { ...answer, http10, endWith: 'rst' }));
@@ -39,28 +39,28 @@ test('a body that ends with its connection and was reset is never taken for whol
   }
 });
 
-test('a server that cuts every 50 kB is outlived, although the overlap is longer', async () => {
+test('#13 a server that cuts every 50 kB is outlived, although the overlap is longer', async () => {
   await using origin = await startOrigin(() => serve(file, { ...tagged, truncateAt: 50_000 }));
   await using rig = await makeRig({ url: origin.at('/file') });
   expect(await rig.settle(100)).toMatchObject({ kind: 'complete', sha256: sha256(file) });
 });
 
 test.each<[string, string | Behaviour]>([
-  ['both CL and TE', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'],
-  ['two CLs', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello'],
-  ['a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello'],
-  ['a length beyond 2^53', 'HTTP/1.1 200 OK\r\nContent-Length: 9007199254740993\r\n\r\nhello'],
-  ['HTTP/0.9', 'hello, this is a file\n'],
-  ['bare LF', 'HTTP/1.1 200 OK\nContent-Length: 5\n\nhello'],
-  ['NUL in a header', 'HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 5\r\n\r\nhello'],
-  ['more than 64 KiB of headers', `HTTP/1.1 200 OK\r\nX: ${'a'.repeat(70_000)}\r\nContent-Length: 5\r\n\r\nhello`],
-  ['1000 × 100 Continue', `${'HTTP/1.1 100 Continue\r\n\r\n'.repeat(1000)}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello`],
+  ['#15 both CL and TE', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'],
+  ['#15 two CLs', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello'],
+  ['#15 a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello'],
+  ['#15 a length beyond 2^53', 'HTTP/1.1 200 OK\r\nContent-Length: 9007199254740993\r\n\r\nhello'],
+  ['#28 HTTP/0.9', 'hello, this is a file\n'],
+  ['#28 bare LF', 'HTTP/1.1 200 OK\nContent-Length: 5\n\nhello'],
+  ['#28 NUL in a header', 'HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 5\r\n\r\nhello'],
+  ['#28 more than 64 KiB of headers', `HTTP/1.1 200 OK\r\nX: ${'a'.repeat(70_000)}\r\nContent-Length: 5\r\n\r\nhello`],
+  ['#28 1000 × 100 Continue', `${'HTTP/1.1 100 Continue\r\n\r\n'.repeat(1000)}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello`],
   ['1000 × 102 Processing', `${'HTTP/1.1 102 Processing\r\n\r\n'.repeat(1000)}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello`],
   ['an upgrade that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n'],
-  ['204', status(204)],
+  ['#29 204', status(204)],
   ['304 out of the blue', status(304)],
-  ['an empty answer of unsaid length', 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n'],
-  ['multipart/byteranges', 'HTTP/1.1 206 Partial\r\nContent-Type: multipart/byteranges; boundary=x\r\nContent-Length: 5\r\n\r\nhello'],
+  ['#29 an empty answer of unsaid length', 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n'],
+  ['#29 multipart/byteranges', 'HTTP/1.1 206 Partial\r\nContent-Type: multipart/byteranges; boundary=x\r\nContent-Length: 5\r\n\r\nhello'],
   ['a redirect to nowhere', status(302)],
 ])('%s: a clear error, and nothing to claim', async (_name, answer) => {
   await using origin = await startOrigin(() => (typeof answer === 'string' ? raw(answer) : answer));
@@ -69,13 +69,13 @@ test.each<[string, string | Behaviour]>([
   expect(rig.told.verifications).toBe(0);
 });
 
-test('more bytes than announced are not taken', async () => {
+test('#14 more bytes than announced are not taken', async () => {
   await using origin = await startOrigin(() => serve(file, { etag: '"1"', chunked: true, extraBytes: 10 }));
   await using rig = await makeRig({ url: origin.at('/file') });
   expect(await rig.run()).toMatchObject({ kind: 'failed', error: { code: 'malformed-answer' } });
 });
 
-test('what follows the announced length is left on the wire', async () => {
+test('#14 what follows the announced length is left on the wire', async () => {
   await using origin = await startOrigin(() => serve(file, { etag: '"1"', contentLength: SIZE, extraBytes: 100_000 }));
   await using rig = await makeRig({ url: origin.at('/file') });
   expect(await rig.run()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
@@ -84,7 +84,7 @@ test('what follows the announced length is left on the wire', async () => {
 test.each<[string, ServeOptions]>([
   ['announced', {}],
   ['endless', { chunked: true, ranges: 'ignore', extraBytes: Infinity }],
-])('larger than --max-size, %s: stopped there', async (_name, options) => {
+])('#14 larger than --max-size, %s: stopped there', async (_name, options) => {
   await using origin = await startOrigin(() => serve(file, options));
   await using rig = await makeRig({ url: origin.at('/file'), maxSize: 599_999 });
   expect(await rig.run()).toMatchObject({ kind: 'failed', error: { code: 'too-large', exitCode: 36 } });
@@ -98,13 +98,13 @@ test.each([SIZE - 1, SIZE + 1])('another size than --expect-size %i is refused, 
   }
 });
 
-test('204 is the file where no bytes were expected', async () => {
+test('#29 204 is the file where no bytes were expected', async () => {
   await using origin = await startOrigin(() => status(204));
   await using rig = await makeRig({ url: origin.at('/file'), expectSize: 0 });
   expect(await rig.run()).toMatchObject({ kind: 'complete', size: 0 });
 });
 
-test('gzip although identity was asked is kept raw, and said', async () => {
+test('#30 gzip although identity was asked is kept raw, and said', async () => {
   await using origin = await startOrigin(() => serve(file, { gzip: true }));
   await using rig = await makeRig({ url: origin.at('/file') });
   const outcome = await rig.run();
@@ -118,13 +118,13 @@ test.each<[number, string | undefined, number | null]>([
   [503, '-5', null],
   [503, 'soon', null],
   [429, undefined, null],
-])('%i with Retry-After %s pauses the host for %s ms', async (code, retryAfter, retryAfterMs) => {
+])('#18 %i with Retry-After %s pauses the host for %s ms', async (code, retryAfter, retryAfterMs) => {
   await using origin = await startOrigin(() => status(code, retryAfter === undefined ? {} : { retryAfter }));
   await using rig = await makeRig({ url: origin.at('/file') });
   expect(await rig.run()).toMatchObject({ kind: 'retry', hostBusy: true, retryAfterMs, error: { code: 'overloaded', exitCode: 29 } });
 });
 
-test('Retry-After as a date is obeyed', async () => {
+test('#18 Retry-After as a date is obeyed', async () => {
   await using origin = await startOrigin(() => status(503, { retryAfter: new Date(Date.now() + 60_000).toUTCString() }));
   await using rig = await makeRig({ url: origin.at('/file') });
   const outcome = await rig.run();
@@ -138,7 +138,7 @@ test.each([
   [502, 'overloaded'],
   [504, 'overloaded'],
   [522, 'overloaded'],
-])('%i is tried again', async (code, error) => {
+])('#19 %i is tried again', async (code, error) => {
   await using origin = await startOrigin(inTurn(status(code), serve(file)));
   await using rig = await makeRig({ url: origin.at('/file') });
   expect(await rig.run()).toMatchObject({ kind: 'retry', hostBusy: false, error: { code: error } });
@@ -163,7 +163,7 @@ test.each([
   [403, 'needs-auth'],
   [404, 'needs-url'],
   [410, 'needs-url'],
-])('%i with bytes here: asked once more from the start, then someone must help; the bytes stay', async (code, need) => {
+])('#20 %i with bytes here: asked once more from the start, then someone must help; the bytes stay', async (code, need) => {
   const first = serve(file, { ...tagged, truncateAt: 300_000 });
   await using origin = await startOrigin(inTurn(first, status(code), status(code), status(code), serve(file, tagged)));
   await using rig = await makeRig({ url: origin.at('/file') });
@@ -174,7 +174,7 @@ test.each([
   expect(origin.refetched(SIZE)).toBeLessThan(100_000);
 });
 
-test('a signed address that has expired is asked for anew at the original one', async () => {
+test('#20 a signed address that has expired is asked for anew at the original one', async () => {
   let signature = 0;
   await using origin = await startOrigin(({ path }) => {
     if (path === '/file') {
@@ -193,7 +193,7 @@ test.each<[string, Behaviour]>([
   ['slow headers', silence()],
   ['silence at 99 %', serve(file, { ...tagged, stallAt: 594_000 })],
   ['a trickle', serve(file, { ...tagged, bytesPerSecond: 100 })],
-])('%s: given up after the stall timeout, and only the rest is fetched', async (_name, behaviour) => {
+])('#26 %s: given up after the stall timeout, and only the rest is fetched', async (_name, behaviour) => {
   await using origin = await startOrigin(inTurn(behaviour, serve(file, tagged)));
   await using rig = await makeRig({ url: origin.at('/file'), stallTimeoutMs: 300 });
   expect(await rig.run()).toMatchObject({ kind: 'retry', error: { code: 'stalled', exitCode: 5, transient: true } });
@@ -223,7 +223,7 @@ test.each<[string, 'fin' | 'rst']>([['closes', 'fin'], ['resets', 'rst']])('a se
   expect(await rig.run()).toMatchObject({ kind: 'retry', progressed: false, error: { code: 'network', exitCode: 6 } });
 });
 
-test('nobody listening, no such name: tried again', async () => {
+test('#32 nobody listening, no such name: tried again', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const address = server.address();
@@ -234,7 +234,7 @@ test('nobody listening, no such name: tried again', async () => {
   expect(await unknown.run()).toMatchObject({ kind: 'retry', error: { code: 'dns', exitCode: 19 } });
 });
 
-test('a connection that is to close, reset while the rate limit holds it back, brings nobody down', async () => {
+test('#27 a connection that is to close, reset while the rate limit holds it back, brings nobody down', async () => {
   const big = content('big', 8_000_000);
   let reset: (() => void) | null = null;
   await using origin = await startOrigin(() => async (exchange) => {
@@ -248,7 +248,7 @@ test('a connection that is to close, reset while the rate limit holds it back, b
   expect(outcome).toMatchObject({ kind: 'retry', error: { code: 'network' } });
 });
 
-test('a log-in page as the first answer is not the file; the file comes later', async () => {
+test('#25 a log-in page as the first answer is not the file; the file comes later', async () => {
   await using origin = await startOrigin(({ path }) => (path === '/file.iso' ? redirect('/login') : loginPage()));
   await using rig = await makeRig({ url: origin.at('/file.iso'), name: 'file.iso' });
   expect(await rig.run()).toMatchObject({ kind: 'retry', waitFor: 'portal', progressed: false, error: { transient: true } });
@@ -266,7 +266,7 @@ test('a page is the file where the address may be a page’s', async () => {
   }
 });
 
-test('a proxy whose name does not resolve is not taken for the target', async () => {
+test('#33 a proxy whose name does not resolve is not taken for the target', async () => {
   for (const scheme of ['http', 'https']) {
     const proxy = { [scheme]: 'http://no-such-proxy.invalid:3128' };
     await using rig = await makeRig({ url: `${scheme}://example.org/file` }, { proxy });
@@ -276,7 +276,7 @@ test('a proxy whose name does not resolve is not taken for the target', async ()
   }
 });
 
-test('dropping the sockets ends what is under way, and the next try connects anew', async () => {
+test('#44 dropping the sockets ends what is under way, and the next try connects anew', async () => {
   await using origin = await startOrigin(inTurn(serve(file, { ...tagged, stallAt: 300_000 }), serve(file, tagged)));
   await using rig = await makeRig({ url: origin.at('/file') });
   const outcome = await rig.run({ onProgress: ({ received }) => received === 300_000 && rig.network.dropSockets() });

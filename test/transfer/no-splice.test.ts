@@ -14,18 +14,18 @@ const LATER = new Date(Date.now() - 1_800_000);
 const digest = { algorithm: 'sha256', hex: sha256(file) } as const;
 
 test.each<[string, Buffer, ServeOptions, Buffer, ServeOptions]>([
-  ['its strong ETag', file, { etag: '"1"' }, early, { etag: '"2"' }],
-  ['its strong ETag, behind a server that ignores ranges', file, { etag: '"1"', ranges: 'ignore' }, early, { etag: '"2"', ranges: 'ignore' }],
-  ['its strong ETag, behind one that ignores If-Range', file, { etag: '"1"' }, early, { etag: '"2"', extraHeaders: [], status: 206 }],
+  ['#6 its strong ETag', file, { etag: '"1"' }, early, { etag: '"2"' }],
+  ['#1 #6 its strong ETag, behind a server that ignores ranges', file, { etag: '"1"', ranges: 'ignore' }, early, { etag: '"2"', ranges: 'ignore' }],
+  ['#6 its strong ETag, behind one that ignores If-Range', file, { etag: '"1"' }, early, { etag: '"2"', extraHeaders: [], status: 206 }],
   ['its date, which is all there is', file, { lastModified: OLD }, early, { lastModified: LATER }],
-  ['its size', file, { etag: '"1"' }, longer, { etag: '"1"' }],
-  ['its bytes, under the same ETag', file, { etag: '"1"' }, newer, { etag: '"1"' }],
-  ['its bytes, under the same date', file, { lastModified: OLD }, newer, { lastModified: OLD }],
-  ['anything, where nothing would tell', file, {}, early, {}],
-  ['its bytes, under a weak ETag', file, { etag: 'W/"1"' }, early, { etag: 'W/"1"' }],
-  ['its bytes, under two ETags at once', file, { etag: ['"1"', '"2"'] }, early, { etag: ['"1"', '"2"'] }],
-  ['its bytes within the minute of its date', file, { lastModified: new Date() }, early, { lastModified: new Date() }],
-  ['its ETag to none', file, { etag: '"1"' }, early, {}],
+  ['#5 its size', file, { etag: '"1"' }, longer, { etag: '"1"' }],
+  ['#10 its bytes, under the same ETag', file, { etag: '"1"' }, newer, { etag: '"1"' }],
+  ['#10 its bytes, under the same date', file, { lastModified: OLD }, newer, { lastModified: OLD }],
+  ['#11 anything, where nothing would tell', file, {}, early, {}],
+  ['#7 its bytes, under a weak ETag', file, { etag: 'W/"1"' }, early, { etag: 'W/"1"' }],
+  ['#12 its bytes, under two ETags at once', file, { etag: ['"1"', '"2"'] }, early, { etag: ['"1"', '"2"'] }],
+  ['#9 its bytes within the minute of its date', file, { lastModified: new Date() }, early, { lastModified: new Date() }],
+  ['#6 its ETag to none', file, { etag: '"1"' }, early, {}],
 ])('a file that changes %s is fetched anew, never mixed', async (_name, before, beforeOptions, after, afterOptions) => {
   await using origin = await startOrigin(inTurn(serve(before, { ...beforeOptions, truncateAt: CUT }), serve(after, afterOptions)));
   await using rig = await makeRig({ url: origin.at('/file') });
@@ -37,11 +37,11 @@ test.each<[string, Buffer, ServeOptions, Buffer, ServeOptions]>([
 test.each<[string, ServeOptions, 'etag' | 'last-modified' | 'digest']>([
   ['an ETag', { etag: '"1"' }, 'etag'],
   ['a date alone', { lastModified: OLD }, 'last-modified'],
-  ['a date beside a weak ETag', { etag: 'W/"1"', lastModified: OLD }, 'last-modified'],
-  ['a CDN that answers 200 to any If-Range', { etag: '"1"', ranges: 'not-with-if-range' }, 'etag'],
-  ['a range that starts too early', { etag: '"1"', ranges: { shift: -70_000 } }, 'etag'],
-  ['an unknown total, with *', { etag: '"1"', contentRange: (first, last) => `bytes ${first}-${last}/*` }, 'etag'],
-  ['nothing but a digest', {}, 'digest'],
+  ['#7 a date beside a weak ETag', { etag: 'W/"1"', lastModified: OLD }, 'last-modified'],
+  ['#2 a CDN that answers 200 to any If-Range', { etag: '"1"', ranges: 'not-with-if-range' }, 'etag'],
+  ['#3 a range that starts too early', { etag: '"1"', ranges: { shift: -70_000 } }, 'etag'],
+  ['#5 an unknown total, with *', { etag: '"1"', contentRange: (first, last) => `bytes ${first}-${last}/*` }, 'etag'],
+  ['#11 nothing but a digest', {}, 'digest'],
 ])('%s: the rest is appended', async (_name, options, proof) => {
   await using origin = await startOrigin(inTurn(serve(file, { ...options, truncateAt: CUT }), serve(file, options)));
   await using rig = await makeRig({ url: origin.at('/file'), checksum: proof === 'digest' ? digest : null });
@@ -52,12 +52,12 @@ test.each<[string, ServeOptions, 'etag' | 'last-modified' | 'digest']>([
 });
 
 test.each<[string, ServeOptions]>([
-  ['starts after what was asked', { etag: '"1"', ranges: { shift: 10 } }],
-  ['has no Content-Range', { etag: '"1"', contentRange: () => null }],
-  ['counts in another unit', { etag: '"1"', contentRange: (first, last, total) => `items ${first}-${last}/${total}` }],
-  ['ends before it starts', { etag: '"1"', contentRange: (first, _last, total) => `bytes ${first}-${first - 1}/${total}` }],
+  ['#4 starts after what was asked', { etag: '"1"', ranges: { shift: 10 } }],
+  ['#4 has no Content-Range', { etag: '"1"', contentRange: () => null }],
+  ['#4 counts in another unit', { etag: '"1"', contentRange: (first, last, total) => `items ${first}-${last}/${total}` }],
+  ['#4 ends before it starts', { etag: '"1"', contentRange: (first, _last, total) => `bytes ${first}-${first - 1}/${total}` }],
   ['says another length than it has', { etag: '"1"', contentRange: (first, _last, total) => `bytes ${first}-${first + 1}/${total}` }],
-  ['is gzipped', { etag: '"1"', gzip: true }],
+  ['#30 is gzipped', { etag: '"1"', gzip: true }],
 ])('a part that %s is refused, and the file fetched anew', async (_name, options) => {
   const first = serve(file, { etag: '"1"', truncateAt: CUT });
   let requests = 0;
@@ -70,7 +70,7 @@ test.each<[string, ServeOptions]>([
   expect(rig.told.restarts).toHaveLength(1);
 });
 
-test.each([304, 412])('%i to a range: fetched anew', async (code) => {
+test.each([304, 412])('#17 %i to a range: fetched anew', async (code) => {
   await using origin = await startOrigin(
     inTurn(serve(file, { etag: '"1"', truncateAt: CUT }), status(code), serve(file, { etag: '"1"' })),
   );
@@ -78,7 +78,7 @@ test.each([304, 412])('%i to a range: fetched anew', async (code) => {
   expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
 });
 
-test('the same size under an ETag of another node: the overlap and the digest save the bytes', async () => {
+test('#8 the same size under an ETag of another node: the overlap and the digest save the bytes', async () => {
   await using origin = await startOrigin(inTurn(serve(file, { etag: '"a"', truncateAt: CUT }), serve(file, { etag: '"b"' }), serve(file, { etag: '"b"' , ranges: 'honour' })));
   await using rig = await makeRig({ url: origin.at('/file'), checksum: digest });
   const outcome = await rig.settle();
@@ -100,7 +100,7 @@ test('a wrong digest: nothing is delivered, and a retry starts from zero', async
   expect(await rig.run()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
 });
 
-test('a file that changes all the time is given up after three restarts', async () => {
+test('#6 a file that changes all the time is given up after three restarts', async () => {
   let version = 0;
   await using origin = await startOrigin(() => {
     version += 1;
@@ -111,7 +111,7 @@ test('a file that changes all the time is given up after three restarts', async 
   expect(rig.told.restarts).toHaveLength(3);
 });
 
-test('a server that proves nothing may break off as often as it likes', async () => {
+test('#11 a server that proves nothing may break off as often as it likes', async () => {
   await using origin = await startOrigin(
     inTurn(...Array.from({ length: 6 }, () => serve(file, { truncateAt: CUT })), serve(file)),
   );
@@ -120,7 +120,7 @@ test('a server that proves nothing may break off as often as it likes', async ()
   expect(rig.told.representations[0]).toMatchObject({ resumable: false, evidence: 'none' });
 });
 
-test('a log-in page keeps the part and waits', async () => {
+test('#25 a log-in page keeps the part and waits', async () => {
   await using origin = await startOrigin(
     inTurn(serve(file, { etag: '"1"', contentType: 'application/x-tar', truncateAt: CUT }), loginPage(), serve(file, { etag: '"1"' })),
   );
@@ -131,7 +131,7 @@ test('a log-in page keeps the part and waits', async () => {
   expect(rig.told.restarts).toEqual([]);
 });
 
-test('416 that names our size is the end, only if the version agrees', async () => {
+test('#16 416 that names our size is the end, only if the version agrees', async () => {
   const half = content('half', CUT);
   for (const [etag, ends] of [['"1"', true], ['"2"', false]] as const) {
     const answers = [

@@ -19,7 +19,7 @@ function sentSecrets(origin: Origin): boolean {
   return origin.log.some(({ rawHeaders }) => rawHeaders.some(([, value]) => value.includes('secret')));
 }
 
-test('a private header goes to the origin it was given for, and to no other', async () => {
+test('#23 a private header goes to the origin it was given for, and to no other', async () => {
   await using other = await startOrigin(() => serve(file));
   await using origin = await startOrigin(() => redirect(other.at('/file')));
   await using rig = await makeRig({ url: origin.at('/file'), userAgent: 'mine/1' }, SECRETS);
@@ -30,7 +30,7 @@ test('a private header goes to the origin it was given for, and to no other', as
   expect(other.log[0]?.headers.get('user-agent')).toBe('mine/1');
 });
 
-test('what was dropped on the way out stays dropped on the way back', async () => {
+test('#23 what was dropped on the way out stays dropped on the way back', async () => {
   await using origin = await startOrigin(routes({ '/back': serve(file) }));
   await using other = await startOrigin(() => redirect(origin.at('/back')));
   origin.script = ({ path, rawHeaders }) => {
@@ -50,7 +50,7 @@ test.each([301, 302, 303, 307, 308])('%i is followed, relative too, with the hea
   expect(origin.log[1]?.headers.get('x-api-key')).toBe('secret');
 });
 
-test('20 redirects are followed, a loop is refused with its chain, and no secret in it', async () => {
+test('#22 20 redirects are followed, a loop is refused with its chain, and no secret in it', async () => {
   await using origin = await startOrigin(({ n }) => (n <= 20 ? redirect(`/hop${n}`) : serve(file)));
   await using rig = await makeRig({ url: origin.at('/file') });
   expect(await rig.run()).toMatchObject({ kind: 'complete' });
@@ -64,13 +64,13 @@ test('20 redirects are followed, a loop is refused with its chain, and no secret
   expect(text).not.toContain('secret');
 });
 
-test.each(['file:///etc/passwd', 'data:text/plain,hello', 'ftp://127.0.0.1/x', 'javascript:1'])('a redirect to %s is refused', async (target) => {
+test.each(['file:///etc/passwd', 'data:text/plain,hello', 'ftp://127.0.0.1/x', 'javascript:1'])('#22 a redirect to %s is refused', async (target) => {
   await using origin = await startOrigin(() => redirect(target));
   await using rig = await makeRig({ url: origin.at('/file') });
   expect(await rig.run()).toMatchObject({ kind: 'failed', error: { code: 'redirect' } });
 });
 
-test('another target on resume is fine: the version decides', async () => {
+test('#24 another target on resume is fine: the version decides', async () => {
   await using first = await startOrigin(() => serve(file, { etag: '"1"', truncateAt: 80_000 }));
   await using second = await startOrigin(() => serve(file, { etag: '"1"' }));
   await using origin = await startOrigin(({ n }) => redirect((n === 1 ? first : second).at('/file')));
@@ -79,7 +79,7 @@ test('another target on resume is fine: the version decides', async () => {
   expect(second.log[0]?.range?.start).toBe(80_000 - 65_536);
 });
 
-test('a name is taken from the server only where neither user nor URL gave one, and made safe', async () => {
+test('#101 a name is taken from the server only where neither user nor URL gave one, and made safe', async () => {
   const disposition = ['Content-Disposition', 'attachment; filename="../../etc/passwd"'] as const;
   await using origin = await startOrigin(() => serve(file, { extraHeaders: [disposition] }));
   await using asked = await makeRig({ url: origin.at('/'), name: 'download', namedBy: 'default' });
@@ -88,7 +88,7 @@ test('a name is taken from the server only where neither user nor URL gave one, 
   expect(await named.run()).toMatchObject({ name: 'file' });
 });
 
-test('TLS: a good certificate is trusted through --cacert, a bad one never, but with --insecure', async () => {
+test('#31 TLS: a good certificate is trusted through --cacert, a bad one never, but with --insecure', async () => {
   await using certificates = await makeCertificates();
   const { good, expired, otherHost, selfSigned, caFile } = certificates;
   const attempted = async (tls: typeof good, spec: { caFile?: string; insecure?: boolean }): Promise<unknown> => {
@@ -105,7 +105,7 @@ test('TLS: a good certificate is trusted through --cacert, a bad one never, but 
   expect(await attempted(selfSigned, { insecure: true })).toBe('complete');
 });
 
-test('TLS: never from https down to http; a cut without close_notify is no end', async () => {
+test('#22 #31 TLS: never from https down to http; a cut without close_notify is no end', async () => {
   await using certificates = await makeCertificates();
   const { good: tls, caFile } = certificates;
   await using plain = await startOrigin(() => serve(file));
@@ -117,7 +117,7 @@ test('TLS: never from https down to http; a cut without close_notify is no end',
   expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(file), length: 'verified' });
 });
 
-test('a proxy carries http requests, gets its own password, and the origin never does', async () => {
+test('#33 a proxy carries http requests, gets its own password, and the origin never does', async () => {
   await using proxy = await startOrigin(({ headers }) => (headers.has('proxy-authorization') ? serve(file, { etag: '"1"' }) : status(407)));
   const http = `http://user:pa%20ss@127.0.0.1:${proxy.port}`;
   await using rig = await makeRig({ url: 'http://example.invalid/file' }, { proxy: { http } });
@@ -130,7 +130,7 @@ test('a proxy carries http requests, gets its own password, and the origin never
   expect(origin.log[0]?.headers.has('proxy-authorization')).toBe(false);
 });
 
-test('a proxy that wants a password, that is dead, that refuses to connect: errors of their own', async () => {
+test('#33 a proxy that wants a password, that is dead, that refuses to connect: errors of their own', async () => {
   await using proxy = await startOrigin(() => status(407));
   const http = `http://127.0.0.1:${proxy.port}`;
   await using rig = await makeRig({ url: 'http://example.invalid/file' }, { proxy: { http } });
@@ -144,7 +144,7 @@ test('a proxy that wants a password, that is dead, that refuses to connect: erro
   expect(await rig.run()).toMatchObject({ kind: 'retry', error: { code: 'proxy', exitCode: 6 } });
 });
 
-test('https goes through a proxy as through a tunnel, a body that ends with its connection too', async () => {
+test('#33 https goes through a proxy as through a tunnel, a body that ends with its connection too', async () => {
   await using certificates = await makeCertificates();
   const options = { etag: '"1"', lastModified: OLD };
   await using origin = await startOrigin(({ n }) => serve(file, n === 1 ? { ...options, contentLength: 'none' } : options), { tls: certificates.good });

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Watchdog } from '../../src/transfer/watchdog.js';
 import { until } from '../support/wait.js';
 
-test('silence is noticed; time in which nobody listened is none', async () => {
+test('#26 silence is noticed; time in which nobody listened is none', async () => {
   let barks = 0;
   const watchdog = new Watchdog(1000, () => (barks += 1));
   watchdog.hold();
