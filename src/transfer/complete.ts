@@ -5,13 +5,16 @@ import type { PartFile } from '../store/part.js';
 import type { AttemptJob, AttemptObserver, AttemptOutcome } from './attempt.js';
 import { digest } from './verify.js';
 
+/** After so many restarts a digest that does not fit is taken for wrong: a server that always cuts would be asked for ever. */
+const MOST_RESTARTS = 3;
+
 /**
  * Every byte is here: syncs them, reads them back and compares the digest, if one was given.
  * @throws PosteError `checksum`, `wrong-size`, `too-large`, `io`; the signal's reason when it aborts.
  */
 export async function complete(
   part: PartFile,
-  { temp, task, spec }: AttemptJob,
+  { temp, task, spec, restarts }: AttemptJob,
   observer: AttemptObserver,
   name: string,
   signal: AbortSignal,
@@ -23,7 +26,8 @@ export async function complete(
   await part.truncate(size);
   const { sha256, asked } = await digest(part, size, spec.checksum?.algorithm ?? null, signal);
   if (spec.checksum !== null && asked !== spec.checksum.hex.toLowerCase()) {
-    throw await rejected(part, observer, `the digest of what arrived is ${asked ?? sha256}, not ${spec.checksum.hex}`);
+    const mayBeOurs = restarts < MOST_RESTARTS && part.header.provenance.resumes.some(({ proof }) => proof === 'digest');
+    throw await rejected(part, observer, mayBeOurs, `the digest of what arrived is ${asked ?? sha256}, not ${spec.checksum.hex}`);
   }
   await removeParts(temp, task, [part.generation]);
   const { provenance, total } = part.header;
@@ -39,8 +43,7 @@ export async function complete(
 }
 
 /** What was joined on the strength of the digest alone gets another chance from zero; otherwise the file itself is another one. */
-async function rejected(part: PartFile, observer: AttemptObserver, message: string): Promise<PosteError> {
-  const isOurJoin = part.header.provenance.resumes.some(({ proof }) => proof === 'digest');
+async function rejected(part: PartFile, observer: AttemptObserver, isOurJoin: boolean, message: string): Promise<PosteError> {
   const dropped = part.received;
   await part.clear();
   if (isOurJoin) await observer.restarted('its pieces do not add up to the digest', dropped);

@@ -13,9 +13,9 @@ export interface ServeOptions {
   readonly date?: Date;
   /**
    * `honour` (default): 206, 416, and If-Range as RFC 9110 has it. `ignore`: always 200. `not-with-if-range`: 200 whenever
-   * If-Range is there, as some CDNs do. `shift`: the 206 begins that many bytes after (before, if negative) what was asked, and says so.
+   * If-Range is there, as some CDNs do. `despite-if-range`: 206 whatever it says, as others do. `shift`: the 206 begins that many bytes after (before, if negative) what was asked, and says so.
    */
-  readonly ranges?: 'honour' | 'ignore' | 'not-with-if-range' | { readonly shift: number };
+  readonly ranges?: 'honour' | 'ignore' | 'not-with-if-range' | 'despite-if-range' | { readonly shift: number };
   /** Instead of the status that fits. */
   readonly status?: number;
   /** Instead of the right Content-Range of a 206; `null` leaves it out. */
@@ -81,6 +81,7 @@ function rangeApplies(request: OriginRequest, options: ServeOptions): boolean {
   const ifRange = request.headers.get('if-range');
   if (ifRange === undefined) return true;
   if (options.ranges === 'not-with-if-range') return false;
+  if (options.ranges === 'despite-if-range') return true;
   if (!ifRange.endsWith('"')) return options.lastModified !== undefined && ifRange === httpDate(options.lastModified);
   return !ifRange.startsWith('W/') && ifRange === options.etag;
 }

@@ -53,6 +53,7 @@ test.each<[string, string | Behaviour]>([
   ['#28 HTTP/0.9', 'hello, this is a file\n'],
   ['#28 bare LF', 'HTTP/1.1 200 OK\nContent-Length: 5\n\nhello'],
   ['#28 NUL in a header', 'HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 5\r\n\r\nhello'],
+  ['#28 a folded header', 'HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 5\r\n\r\nhello'],
   ['#28 more than 64 KiB of headers', `HTTP/1.1 200 OK\r\nX: ${'a'.repeat(70_000)}\r\nContent-Length: 5\r\n\r\nhello`],
   ['#28 1000 × 100 Continue', `${'HTTP/1.1 100 Continue\r\n\r\n'.repeat(1000)}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello`],
   ['1000 × 102 Processing', `${'HTTP/1.1 102 Processing\r\n\r\n'.repeat(1000)}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello`],

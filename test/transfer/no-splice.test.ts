@@ -16,7 +16,7 @@ const digest = { algorithm: 'sha256', hex: sha256(file) } as const;
 test.each<[string, Buffer, ServeOptions, Buffer, ServeOptions]>([
   ['#6 its strong ETag', file, { etag: '"1"' }, early, { etag: '"2"' }],
   ['#1 #6 its strong ETag, behind a server that ignores ranges', file, { etag: '"1"', ranges: 'ignore' }, early, { etag: '"2"', ranges: 'ignore' }],
-  ['#6 its strong ETag, behind one that ignores If-Range', file, { etag: '"1"' }, early, { etag: '"2"', extraHeaders: [], status: 206 }],
+  ['#6 its strong ETag, behind one that ignores If-Range', file, { etag: '"1"' }, early, { etag: '"2"', ranges: 'despite-if-range' }],
   ['its date, which is all there is', file, { lastModified: OLD }, early, { lastModified: LATER }],
   ['#5 its size', file, { etag: '"1"' }, longer, { etag: '"1"' }],
   ['#10 its bytes, under the same ETag', file, { etag: '"1"' }, newer, { etag: '"1"' }],
