@@ -14,6 +14,14 @@ export interface NetworkFault {
 const DNS = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'ENODATA', 'ESERVFAIL', 'ETIMEOUT']);
 const TLS = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|ERR_TLS_|INVALID_CA|PATH_LENGTH|ERR_SSL_|ERR_OSSL_|EPROTO|CRL_)/;
 
+/** Nothing came back at all: the way there is broken, or nobody is at its end. */
+const UNREACHED = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EHOSTDOWN', 'ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT', 'EAI_AGAIN', 'ETIMEOUT']);
+
+/** Whether an error of {@link networkError} says that the peer could not be reached at all. */
+export function saysUnreached(error: unknown): boolean {
+  return error instanceof PosteError && typeof error.cause === 'string' && UNREACHED.has(error.cause);
+}
+
 /** How undici's parser errors begin; up to 7.30 their `code` is always undefined. */
 const NOT_HTTP = 'Response does not match the HTTP/1.1 protocol';
 
@@ -28,9 +36,9 @@ export function networkError(fault: NetworkFault): PosteError {
     return new PosteError('proxy', `the proxy did not connect to ${host}: ${detail}`, { transient: true });
   }
   if (viaProxy && DNS.has(code)) {
-    return new PosteError('proxy', `the name of the proxy, or of ${host} behind it, could not be resolved (${code})`, { transient: true });
+    return new PosteError('proxy', `the name of the proxy, or of ${host} behind it, could not be resolved (${code})`, { transient: true, cause: code });
   }
-  if (DNS.has(code)) return new PosteError('dns', `the name of ${host} could not be resolved (${code})`, { transient: true });
+  if (DNS.has(code)) return new PosteError('dns', `the name of ${host} could not be resolved (${code})`, { transient: true, cause: code });
   if (code === 'UND_ERR_PRX_TLS' || TLS.test(code)) {
     return new PosteError('tls', `the TLS connection to ${host} was refused: ${detail}`, {
       hint: 'check the address and the clock; --cacert names a private authority',
@@ -45,6 +53,7 @@ export function networkError(fault: NetworkFault): PosteError {
   const what = /ECONNREFUSED/.test(code) ? 'refuses connections' : 'cannot be reached or dropped the connection';
   return new PosteError(viaProxy && !answered ? 'proxy' : 'network', `${viaProxy ? 'the proxy or ' : ''}${host} ${what} (${code || detail})`, {
     transient: true,
+    cause: code,
   });
 }
 

@@ -6,6 +6,18 @@ export function proxyFor(target: URL, proxy: TaskSecrets['proxy']): string | nul
   return url === undefined || goesDirect(target, proxy?.no ?? '') ? null : url;
 }
 
+/** Where a connection for `target` goes: the proxy, or the target itself. */
+export interface Peer {
+  readonly host: string;
+  readonly port: number;
+}
+
+export function peerFor(target: URL, proxy: TaskSecrets['proxy']): Peer {
+  const chosen = proxyFor(target, proxy);
+  const { protocol, hostname, port } = chosen !== null && URL.canParse(chosen) ? new URL(chosen) : target;
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (protocol === 'https:' ? 443 : 80) };
+}
+
 /** As curl reads NO_PROXY: `*`, names that also stand for their subdomains, an optional port. */
 function goesDirect(target: URL, list: string): boolean {
   const host = target.hostname.replace(/^\[|\]$/g, '').toLowerCase();

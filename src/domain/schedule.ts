@@ -1,6 +1,14 @@
 import { isParked, type Session } from './session.js';
 import { isSettled, type Reason, type ReasonCode, type Task } from './task.js';
 
+/** A server serves us only so many connections at once. */
+export interface HostLimit {
+  readonly origin: string;
+  readonly most: number;
+  /** Epoch milliseconds: from then on more is tried again. */
+  readonly until: number;
+}
+
 export interface ScheduleInput {
   readonly session: Session;
   /** Tasks whose transfer is under way. */
@@ -9,6 +17,10 @@ export interface ScheduleInput {
   readonly conditionReasons: (task: Task) => readonly Reason[] | null;
   /** Why it is left alone all the same for now (its server asked for it, its disk has no room), or `null`. */
   readonly otherReason: (task: Task) => Reason | null;
+  /** How many tasks of the task's server may run at once, or `null` when nobody knows of a limit. */
+  readonly hostLimit: (task: Task) => HostLimit | null;
+  /** Whether what a timed reason waits for has come about before its time. */
+  readonly isOver: (task: Task, reason: Reason) => boolean;
   /** Epoch milliseconds. */
   readonly now: number;
 }
@@ -28,13 +40,21 @@ const PRIORITY = { high: 0, normal: 1, low: 2 } as const;
 const TIMED: ReadonlySet<ReasonCode> = new Set(['backoff', 'retry-after', 'disk-full']);
 
 /** Pure: which tasks start, stop, wait or are given up now. High priority first, then in the order added. */
-export function schedule({ session, running, conditionReasons, otherReason, now }: ScheduleInput): Schedule {
+export function schedule({ session, running, conditionReasons, otherReason, hostLimit, isOver, now }: ScheduleInput): Schedule {
   const start: Task[] = [];
   const stop: { task: Task; reasons: readonly Reason[] }[] = [];
   const wait: { task: Task; reasons: readonly Reason[] }[] = [];
   const giveUp: Task[] = [];
   let nextAt = Number.POSITIVE_INFINITY;
   let slots = session.settings.jobs - running.size;
+  const atHost = new Map<string, number>();
+  const count = (limit: HostLimit | null): void => {
+    if (limit !== null) atHost.set(limit.origin, (atHost.get(limit.origin) ?? 0) + 1);
+  };
+  for (const number of running) {
+    const task = session.tasks.get(number);
+    if (task !== undefined) count(hostLimit(task));
+  }
   for (const task of inOrder(session)) {
     if (isSettled(task)) continue;
     const deadline = task.askedAt + task.spec.giveUpAfterMs;
@@ -51,15 +71,18 @@ export function schedule({ session, running, conditionReasons, otherReason, now 
       continue;
     }
     const other = otherReason(task);
-    const timed = timedReasons(task, now);
+    const timed = timedReasons(task, now).filter((reason) => !isOver(task, reason));
     // Told before, it is among the task's own already.
     const fresh = other === null || timed.some((reason) => isSame(reason, other)) ? [] : [other];
     const reasons = [...timed, ...fresh, ...unmet];
+    const limit = reasons.length === 0 && slots > 0 ? hostLimit(task) : null;
+    if (limit !== null && (atHost.get(limit.origin) ?? 0) >= limit.most) reasons.push(limitReason(limit, now));
     for (const { nextCheckAt } of reasons) nextAt = Math.min(nextAt, nextCheckAt ?? nextAt);
     if (reasons.length > 0) {
       if (!isTold(task, reasons)) wait.push({ task, reasons: reasons.map((reason) => keepSince(task, reason)) });
     } else if (slots > 0) {
       slots -= 1;
+      count(limit);
       start.push(task);
     }
   }
@@ -74,6 +97,10 @@ function inOrder(session: Session): Task[] {
 function timedReasons(task: Task, now: number): Reason[] {
   if (task.state.kind !== 'waiting') return [];
   return task.state.reasons.filter(({ code, since, nextCheckAt }) => TIMED.has(code) && since <= now && nextCheckAt !== null && nextCheckAt > now);
+}
+
+function limitReason({ origin, most, until }: HostLimit, now: number): Reason {
+  return { code: 'host-limit', message: `${origin} serves no more than ${most} of our connections at once`, since: now, nextCheckAt: until };
 }
 
 function isSame(one: Reason, other: Reason): boolean {

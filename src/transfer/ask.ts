@@ -1,4 +1,4 @@
-import { proxyFor } from '../domain/proxy.js';
+import { peerFor, proxyFor } from '../domain/proxy.js';
 import { headersFor, isRedirect, nextHop, type HeaderPair } from '../domain/redirect.js';
 import { readAnswer, single, type Answer, type HeaderFields } from '../domain/answer.js';
 import type { TaskSecrets, TaskSpec } from '../domain/task.js';
@@ -47,6 +47,7 @@ export async function ask(
       viaProxy: proxyFor(url, secrets.proxy) !== null,
       signal,
     });
+    network.watch(exchange, peerFor(url, secrets.proxy));
     const { status, statusText, fields } = await exchange.head;
     if (isRedirect(status)) {
       exchange.discard();

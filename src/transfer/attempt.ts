@@ -1,4 +1,5 @@
 import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
+import { saysUnreached } from '../domain/network-error.js';
 import type { Provenance } from '../domain/provenance.js';
 import type { Representation, TaskSecrets, TaskSpec } from '../domain/task.js';
 import type { TempPaths } from '../store/paths.js';
@@ -54,6 +55,8 @@ export type AttemptOutcome =
       readonly error: ErrorInfo;
       /** It brought bytes: back-off begins again. */
       readonly progressed: boolean;
+      /** Nothing came back from there at all. */
+      readonly unreached: boolean;
       readonly retryAfterMs: number | null;
       /** The host asked to be left alone, by every task. */
       readonly hostBusy: boolean;
@@ -93,7 +96,7 @@ function outcomeOf(thrown: unknown, download: Download, job: AttemptJob): Attemp
   const told = kept === 0 ? error : { ...error, message: `${error.message}; ${kept} bytes are kept` };
   if (error.transient) {
     const waitFor = error.code === 'disk-full' ? 'disk-full' : null;
-    return { kind: 'retry', error: told, progressed: download.progressed, retryAfterMs: null, hostBusy: false, waitFor };
+    return { kind: 'retry', error: told, progressed: download.progressed, unreached: saysUnreached(thrown), retryAfterMs: null, hostBusy: false, waitFor };
   }
   const isProxyAuth = thrown instanceof PosteError && thrown.code === 'auth';
   if (isProxyAuth && (job.hadBytes || kept > 0)) return { kind: 'needs', code: 'needs-auth', error: told };

@@ -81,6 +81,20 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
   }
 
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  /** Milliseconds since anything came; 0 while it is held back here. */
+  get silentMs(): number {
+    return this.#watchdog.silentMs;
+  }
+
+  /** The address of this machine that it was made from; `null` before it is connected. */
+  get localAddress(): string | null {
+    return this.#gate?.localAddress ?? null;
+  }
+
   /** Hands the body over, chunk by chunk; resolves at its proper end. When `sink` throws, so does this. */
   async consume(sink: (chunk: Buffer) => void): Promise<void> {
     this.#sink = sink;

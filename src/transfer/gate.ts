@@ -28,6 +28,11 @@ export class Gate {
     return this.#wasReset;
   }
 
+  /** The address of this machine that the connection was made from. */
+  get localAddress(): string | null {
+    return this.#socket.localAddress ?? null;
+  }
+
   close(): void {
     this.#closed = true;
   }

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { Agent, Pool, ProxyAgent, type Dispatcher } from 'undici';
 import { PosteError } from '../domain/errors.js';
-import { proxyFor } from '../domain/proxy.js';
+import { proxyFor, type Peer } from '../domain/proxy.js';
 import type { TaskSecrets, TaskSpec } from '../domain/task.js';
+import type { Exchange } from './exchange.js';
 
 const CONNECT_TIMEOUT_MS = 30_000;
 /** How long one address of a host may keep the next one waiting: a dead IPv6 route must cost less than a second. */
@@ -15,6 +16,9 @@ const CLIENT = { headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: 64 * 1024, ke
 export class Network {
   #dispatchers = new Map<string, Dispatcher>();
   #dropping: Promise<unknown> = Promise.resolve();
+  /** Replaced by others: they end what is under way, and take nothing new. */
+  readonly #retired = new Set<Dispatcher>();
+  readonly #exchanges = new Map<Exchange, Peer>();
 
   /**
    * What sends requests to `url` for a task.
@@ -32,10 +36,46 @@ export class Network {
     return dispatcher;
   }
 
+  /** Keeps an eye on an exchange until it is over. */
+  watch(exchange: Exchange, peer: Peer): void {
+    this.#exchanges.set(exchange, peer);
+  }
+
+  /** Where exchanges go from which nothing has come for so long. */
+  silentPeers(milliseconds: number): Peer[] {
+    return this.#silent(milliseconds).map(([, peer]) => peer);
+  }
+
+  /** Ends the silent exchanges that were made from an address which this machine no longer has; true when there were any. */
+  dropMoved(milliseconds: number, addresses: ReadonlySet<string>): boolean {
+    return this.#drop(this.#silent(milliseconds).filter(([{ localAddress }]) => localAddress !== null && !addresses.has(localAddress)));
+  }
+
+  /** The network carries again: what was silent all the while starts anew, and nothing new goes over connections from before. */
+  dropSilent(milliseconds: number): void {
+    this.#drop(this.#silent(milliseconds));
+    for (const dispatcher of this.#dispatchers.values()) {
+      this.#retired.add(dispatcher);
+      void dispatcher.close().then(() => this.#retired.delete(dispatcher));
+    }
+    this.#dispatchers = new Map();
+  }
+
+  #silent(milliseconds: number): [Exchange, Peer][] {
+    for (const exchange of this.#exchanges.keys()) if (exchange.isOver) this.#exchanges.delete(exchange);
+    return [...this.#exchanges].filter(([exchange]) => exchange.silentMs >= milliseconds);
+  }
+
+  #drop(silent: readonly (readonly [Exchange, Peer])[]): boolean {
+    for (const [exchange, { host }] of silent) exchange.abort(new PosteError('network', `the network was away, and with it the connection to ${host}`, { transient: true }));
+    return silent.length > 0;
+  }
+
   /** Ends every connection now, and with it the requests on them: after a sleep they lead nowhere. */
   dropSockets(): void {
-    const dropped = [...this.#dispatchers.values()].map((dispatcher) => dispatcher.destroy());
+    const dropped = [...this.#dispatchers.values(), ...this.#retired].map((dispatcher) => dispatcher.destroy());
     this.#dispatchers = new Map();
+    this.#retired.clear();
     this.#dropping = Promise.all([this.#dropping, ...dropped]);
   }
 

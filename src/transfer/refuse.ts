@@ -13,7 +13,7 @@ export function refuse(asked: Asked, kept: number, hadBytes: boolean): AttemptOu
   const told = kept === 0 ? error : { ...error, message: `${error.message}; ${kept} bytes are kept` };
   if (error.transient) {
     const retryAfterMs = parseRetryAfter(single(asked.fields, 'retry-after'), Date.now());
-    return { kind: 'retry', error: told, progressed: false, retryAfterMs, hostBusy: isHostBusy(status), waitFor: null };
+    return { kind: 'retry', error: told, progressed: false, unreached: false, retryAfterMs, hostBusy: isHostBusy(status), waitFor: null };
   }
   const need = needOf(status);
   return need !== null && (hadBytes || kept > 0) ? { kind: 'needs', code: need, error: told } : { kind: 'failed', error: told };
@@ -23,5 +23,5 @@ export function refuse(asked: Asked, kept: number, hadBytes: boolean): AttemptOu
 export function portal(received: number): AttemptOutcome & { kind: 'retry' } {
   const message = `a web page came in place of the file, as a log-in page would${received === 0 ? '' : `; ${received} bytes are kept`}`;
   const error = errorInfo(new PosteError('malformed-answer', message, { hint: 'log in to the network or the site; if the page is what you want, name it: -o NAME.html', transient: true }));
-  return { kind: 'retry', error, progressed: false, retryAfterMs: null, hostBusy: false, waitFor: 'portal' };
+  return { kind: 'retry', error, progressed: false, unreached: false, retryAfterMs: null, hostBusy: false, waitFor: 'portal' };
 }

@@ -9,6 +9,7 @@ export class Watchdog {
   #windowStart = performance.now();
   #windowBytes = 0;
   #heldSince: number | null = null;
+  #heardAt = performance.now();
 
   constructor(limitMs: number, bark: () => void) {
     this.#limitMs = limitMs;
@@ -18,6 +19,7 @@ export class Watchdog {
 
   heard(bytes: number): void {
     this.#windowBytes += bytes;
+    this.#heardAt = performance.now();
     if (this.#windowBytes >= TRICKLE) this.renew();
   }
 
@@ -33,8 +35,15 @@ export class Watchdog {
 
   release(): void {
     if (this.#heldSince === null) return;
-    this.#windowStart += performance.now() - this.#heldSince;
+    const held = performance.now() - this.#heldSince;
+    this.#windowStart += held;
+    this.#heardAt += held;
     this.#heldSince = null;
+  }
+
+  /** Milliseconds since the last byte, or since it began; 0 while nobody listens. */
+  get silentMs(): number {
+    return this.#heldSince === null ? performance.now() - this.#heardAt : 0;
   }
 
   stop(): void {

@@ -1,4 +1,4 @@
-import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
+import { errorInfo, PosteError, type ErrorCode, type ErrorInfo } from '../domain/errors.js';
 import type { EventBody } from '../domain/events.js';
 import { parseBackoff } from '../domain/policy-times.js';
 import { retryDelay } from '../domain/retry.js';
@@ -15,13 +15,22 @@ import { Network } from '../transfer/network.js';
 import { Throttle } from '../transfer/throttle.js';
 import { Admission } from './admission.js';
 import type { Gates } from './gates.js';
+import { HostLimits } from './host-limits.js';
 import type { HostPauses } from './host-pauses.js';
 import { LiveProgress } from './live-progress.js';
+import { NetworkWatch } from './network-watch.js';
+import { originOfTask } from './origins.js';
 
 /** What passes by itself, but not at once: how long until the next look, in units of the first back-off. */
 const LOOK_AGAIN = { 'disk-full': 5, portal: 30 } as const;
 
+/** Failures that the network may be to blame for. */
+const OF_THE_NETWORK: ReadonlySet<ErrorCode> = new Set(['network', 'dns', 'proxy', 'stalled']);
+
 interface Running {
+  readonly origin: string;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
   /** What the transfer began with and cannot change under way. */
   readonly basis: string;
   readonly abort: AbortController;
@@ -33,7 +42,7 @@ export interface TransferContext {
   readonly owned: OwnedSession;
   readonly gates: Gates;
   readonly hosts: HostPauses;
-  /** Called when a transfer has ended, however it did, and the journal tells of it. */
+  /** Called when a transfer has ended, however it did, and the journal tells of it; and when one that waits need not wait any longer. */
   readonly onEnd: () => void;
 }
 
@@ -49,6 +58,8 @@ export class Transfers {
   readonly #running = new Map<number, Running>();
   /** Tasks that do not fit on the disk, and when to look again, epoch milliseconds. */
   readonly #noRoom = new Map<number, { readonly reason: Reason; readonly until: number }>();
+  readonly limits = new HostLimits(this.#unitMs);
+  readonly networkWatch: NetworkWatch;
 
   constructor(context: TransferContext, temp: string) {
     const { home, owned } = context;
@@ -56,6 +67,7 @@ export class Transfers {
     this.#temp = tempPaths(temp);
     this.#live = new LiveProgress(owned.paths);
     this.#admission = new Admission(home, owned.paths, temp, this.#live);
+    this.networkWatch = new NetworkWatch(this.#network, context.onEnd);
   }
 
   get running(): ReadonlySet<number> {
@@ -95,7 +107,7 @@ export class Transfers {
         this.#live.end(task.number);
         this.#context.onEnd();
       });
-    this.#running.set(task.number, { basis: basisOf(task), abort, ended });
+    this.#running.set(task.number, { basis: basisOf(task), origin: originOfTask(task), startedAt: Date.now(), abort, ended });
   }
 
   /** Resolves when the task's request is torn down and its bytes are synced. Never rejects. */
@@ -111,6 +123,7 @@ export class Transfers {
   }
 
   async close(): Promise<void> {
+    this.networkWatch.stop();
     await this.stopWhere(() => true);
     await this.#live.write();
     await this.#network.close();
@@ -154,6 +167,7 @@ export class Transfers {
         },
         progress: (now) => {
           this.#live.update(number, now);
+          this.limits.served(task, Date.now());
         },
       },
       this.#network,
@@ -234,10 +248,13 @@ export class Transfers {
   /** The one place that decides about another try. */
   async #retry(task: Task, outcome: AttemptOutcome & { kind: 'retry' }): Promise<EventBody> {
     const { error, progressed, retryAfterMs, hostBusy, waitFor } = outcome;
-    const counts = waitFor === null && this.#context.gates.isOnline(task);
+    const isLimit = !progressed && this.#isTurnedDown(task, outcome);
+    const counts = waitFor === null && !isLimit && this.#context.gates.isOnline(task);
     const fruitless = progressed ? 0 : task.fruitless + (counts ? 1 : 0);
     if (task.spec.retries !== null && fruitless > task.spec.retries) return { type: 'task.failed', task: task.number, error: exhausted(error, fruitless) };
     const now = Date.now();
+    const by = outcome.unreached ? 'unreached' : OF_THE_NETWORK.has(error.code) ? 'network' : 'other';
+    this.networkWatch.failed(task.number, { triedAt: this.#running.get(task.number)?.startedAt ?? now, by });
     // "Retry-After: 0" asks for nothing: taken at its word it would be a request after the other, for ever.
     const asked = retryAfterMs === 0 ? null : retryAfterMs;
     const delay =
@@ -249,6 +266,14 @@ export class Transfers {
     const { message } = error;
     const reason = { code, message, since: now, nextCheckAt: now + delay };
     return { type: 'task.retrying', task: task.number, error, progressed, counts, reason };
+  }
+
+  /** By a server that goes on serving our others: that is its limit on connections. */
+  #isTurnedDown(task: Task, { error, hostBusy }: AttemptOutcome & { kind: 'retry' }): boolean {
+    const { origin, startedAt } = this.#running.get(task.number) ?? { origin: '', startedAt: Infinity };
+    if (!hostBusy && error.code !== 'network') return false;
+    const others = [...this.#running].filter(([number, running]) => number !== task.number && running.origin === origin).length;
+    return this.limits.turnedDown(task, { startedAt, others, now: Date.now() });
   }
 
   /** How many of the events came to be: an event that has become impossible (the task was cancelled) is dropped. */
@@ -266,7 +291,7 @@ export class Transfers {
 /** A failure beside the attempt itself: what passes by itself (a full disk) is tried again. */
 function failure(error: ErrorInfo): AttemptOutcome {
   if (!error.transient) return { kind: 'failed', error };
-  return { kind: 'retry', error, progressed: false, retryAfterMs: null, hostBusy: false, waitFor: error.code === 'disk-full' ? 'disk-full' : null };
+  return { kind: 'retry', error, progressed: false, unreached: false, retryAfterMs: null, hostBusy: false, waitFor: error.code === 'disk-full' ? 'disk-full' : null };
 }
 
 /** What was secret of the task is lost: without it the server would give something else, or nothing. */

@@ -143,6 +143,7 @@ class Shift {
     this.#gates.look(this.#session().tasks.values(), performance.now());
     await this.#hosts.look(this.#session().tasks.values());
     this.#transfers.setRate(this.#session().settings.limitRate);
+    this.#transfers.networkWatch.look(this.#session().tasks.values(), (task) => this.#owned.secrets.get(task));
     const now = Date.now();
     const { running } = this.#transfers;
     const plan = schedule({
@@ -150,6 +151,8 @@ class Shift {
       running,
       conditionReasons: (task) => this.#gates.reasons(task, running.has(task.number), now),
       otherReason: (task) => this.#hosts.reason(task, now) ?? this.#transfers.roomReason(task, now),
+      hostLimit: (task) => this.#transfers.limits.of(task, now),
+      isOver: (task, reason) => this.#transfers.networkWatch.isOver(task, reason),
       now,
     });
     for (const task of plan.giveUp) {

@@ -14,6 +14,8 @@ export interface OriginOptions {
   readonly tls?: { readonly key: string; readonly cert: string };
   /** Called when a request has come, and whenever more of the body of its answer was sent. */
   readonly onSent?: (entry: LogEntry) => void;
+  /** Where it is, if not at a free port of 127.0.0.1 here: on another machine, for example. */
+  readonly at?: { readonly host: string; readonly port: number; readonly listen: () => Promise<Server> };
 }
 
 /**
@@ -43,11 +45,12 @@ export class Origin implements AsyncDisposable {
   constructor(script: Script, options: OriginOptions) {
     this.script = script;
     this.#options = options;
+    this.#port = options.at?.port ?? 0;
   }
 
   /** `http://127.0.0.1:PORT`, without a path. */
   get url(): string {
-    return `${this.#options.tls ? 'https' : 'http'}://127.0.0.1:${this.#port}`;
+    return `${this.#options.tls ? 'https' : 'http'}://${this.#options.at?.host ?? '127.0.0.1'}:${this.#port}`;
   }
 
   get port(): number {
@@ -76,6 +79,11 @@ export class Origin implements AsyncDisposable {
 
   /** Listens, again on the same port after {@link down}. */
   async up(): Promise<void> {
+    const elsewhere = this.#options.at;
+    if (elsewhere) {
+      this.#server = (await elsewhere.listen()).on('connection', (raw: Socket) => this.#accept(raw));
+      return;
+    }
     const server = createServer((raw) => this.#accept(raw));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);

@@ -17,6 +17,8 @@ export interface RunOptions {
   /** Added to an environment that holds nothing but PATH, HOME, LANG and POSTE_HOME. */
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
+  /** A command that runs it, with its first words: `['nsenter', …]`. */
+  readonly under?: readonly string[];
   /** Default: the home's own working directory. */
   readonly cwd?: string;
   /** Milliseconds until the command is killed and the test fails; default 30 s. */
@@ -155,7 +157,7 @@ export class Home implements AsyncDisposable {
   }
 
   #spawn(file: string, args: readonly string[], options: RunOptions): Running {
-    const [command = file, ...all] = [...this.#enter, file, ...args];
+    const [command = file, ...all] = [...(options.under ?? []), ...this.#enter, file, ...args];
     const child = spawn(command, all, {
       cwd: options.cwd ?? this.cwd,
       env: { ...this.env, ...options.env },

@@ -1,0 +1,42 @@
+import type { HostLimit } from '../domain/schedule.js';
+import type { Task } from '../domain/task.js';
+import { originOfTask } from './origins.js';
+
+/** How long a limit counts before more is tried again, in units of the first back-off. */
+const LASTS_UNITS = 600;
+
+/**
+ * Servers that serve a client only so many connections at once. Learnt from being turned down while the server goes on serving others of
+ * our tasks: a server that is busy, or a network that is away, serves nobody.
+ */
+export class HostLimits {
+  readonly #unitMs: number;
+  readonly #limits = new Map<string, HostLimit>();
+  /** Which task of an origin brought bytes last, and when. */
+  readonly #served = new Map<string, { task: number; at: number }>();
+
+  constructor(unitMs: number) {
+    this.#unitMs = unitMs;
+  }
+
+  served(task: Task, now: number): void {
+    this.#served.set(originOfTask(task), { task: task.number, at: now });
+  }
+
+  /**
+   * A try of `task`, begun at `startedAt`, was turned down while so many `others` of its origin are under way. True when that is the server's
+   * limit and no failure: at most as many as it still serves are under way from then on.
+   */
+  turnedDown(task: Task, { startedAt, others, now }: { startedAt: number; others: number; now: number }): boolean {
+    const origin = originOfTask(task);
+    const served = this.#served.get(origin);
+    if (served === undefined || served.task === task.number || served.at < startedAt) return false;
+    this.#limits.set(origin, { origin, most: Math.max(1, others), until: now + LASTS_UNITS * this.#unitMs });
+    return true;
+  }
+
+  of(task: Task, now: number): HostLimit | null {
+    const limit = this.#limits.get(originOfTask(task));
+    return limit === undefined || limit.until <= now ? null : limit;
+  }
+}

@@ -1,0 +1,75 @@
+import { networkInterfaces } from 'node:os';
+import { Reachability, type TroubledPeer } from '../conditions/reachability.js';
+import { peerFor } from '../domain/proxy.js';
+import type { Reason, Task, TaskSecrets } from '../domain/task.js';
+import type { Network } from '../transfer/network.js';
+
+/** A connection that has been quiet for so long is looked into. */
+const SILENT_MS = 3000;
+
+/** The last failure of a task that waits to be tried again. */
+export interface Failure {
+  /** When that try began, epoch milliseconds. */
+  readonly triedAt: number;
+  /** `unreached`: nothing came back at all. `other`: somebody answered, and did not help. */
+  readonly by: 'unreached' | 'network' | 'other';
+}
+
+/** Ends what the network's absence keeps waiting as soon as it is back: silent connections, and back-offs of up to ten minutes. */
+export class NetworkWatch {
+  readonly #network: Network;
+  readonly #reachability: Reachability;
+  readonly #onBack: () => void;
+  readonly #failures = new Map<number, Failure>();
+  /** Epoch milliseconds. */
+  #backAt = 0;
+
+  constructor(network: Network, onBack: () => void) {
+    this.#network = network;
+    this.#onBack = onBack;
+    this.#reachability = new Reachability(() => {
+      network.dropSilent(SILENT_MS);
+      this.#isBack();
+    });
+  }
+
+  failed(task: number, failure: Failure): void {
+    this.#failures.set(task, failure);
+  }
+
+  /** Once a second or so. */
+  look(tasks: Iterable<Task>, secretsOf: (task: number) => TaskSecrets): void {
+    if (this.#network.dropMoved(SILENT_MS, ownAddresses())) this.#isBack();
+    this.#reachability.look(this.#troubled(tasks, secretsOf), performance.now());
+  }
+
+  /** Whether a back-off was chosen for a failure that says nothing any more. */
+  isOver(task: Task, { code, since }: Reason): boolean {
+    const failure = this.#failures.get(task.number) ?? { triedAt: since, by: 'network' };
+    return code === 'backoff' && failure.by !== 'other' && failure.triedAt < this.#backAt;
+  }
+
+  stop(): void {
+    this.#reachability.stop();
+  }
+
+  /** What an earlier worker met is not known here: it may have been the network. */
+  *#troubled(tasks: Iterable<Task>, secretsOf: (task: number) => TaskSecrets): Iterable<TroubledPeer> {
+    for (const peer of this.#network.silentPeers(SILENT_MS)) yield { ...peer, isDown: false, since: 0 };
+    for (const { number, state, spec } of tasks) {
+      if (state.kind !== 'waiting' || !state.reasons.some(({ code }) => code === 'backoff')) continue;
+      const { by, triedAt } = this.#failures.get(number) ?? { by: 'network', triedAt: 0 };
+      const { url, proxy } = secretsOf(number);
+      if (by !== 'other') yield { ...peerFor(new URL(url ?? spec.url), proxy), isDown: by === 'unreached', since: triedAt };
+    }
+  }
+
+  #isBack(): void {
+    this.#backAt = Date.now();
+    this.#onBack();
+  }
+}
+
+function ownAddresses(): ReadonlySet<string> {
+  return new Set(Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address)));
+}
