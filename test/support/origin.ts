@@ -99,7 +99,8 @@ export class Origin implements AsyncDisposable {
   async down(): Promise<void> {
     const server = this.#server;
     this.#server = null;
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    // Node loses a socket that is reset while its FIN waits to be sent: it stays open, and the process never ends.
+    for (const socket of this.#sockets) if (socket.writableEnded) socket.destroy(); else socket.resetAndDestroy();
     if (server) await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 
