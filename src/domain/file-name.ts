@@ -49,8 +49,13 @@ function cleaned(raw: string): string | null {
     // The look-behind keeps this linear on names made of dots.
     .replace(/(?<![\s.])[\s.]+$/, '');
   if (name === '') return null;
-  // One byte is left free for the mark that filenamify puts into CON, NUL and the like.
-  return filenamify(shortened(name, MAX_NAME_BYTES - 1), { replacement: '_', maxLength: MAX_NAME_BYTES });
+  const whole = portable(shortened(name, MAX_NAME_BYTES));
+  // The mark that filenamify puts into CON, NUL and the like takes a byte; who has room for it already must not lose one each time.
+  return byteLength(whole) <= MAX_NAME_BYTES ? whole : portable(shortened(name, MAX_NAME_BYTES - 1));
+}
+
+function portable(name: string): string {
+  return filenamify(name, { replacement: '_', maxLength: 2 * MAX_NAME_BYTES });
 }
 
 /** For both kinds of slash: a name made on Windows is as unwelcome here as one made on Unix. */

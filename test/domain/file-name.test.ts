@@ -85,7 +85,6 @@ describe('#101 safeFileName', () => {
     fc.assert(
       fc.property(hostile, (raw) => {
         const name = safeFileName(raw);
-        fc.pre(bytes(name) < 255);
         expect(safeFileName(name)).toBe(name);
       }),
       { numRuns: 2000 },
@@ -123,7 +122,7 @@ describe('#101 nameFromUrl', () => {
     fc.assert(
       fc.property(fc.webUrl({ withQueryParameters: true, withFragments: true }), hostile, (url, tail) => {
         const name = nameFromUrl(`${url.split(/[?#]/, 1)[0] ?? url}/${tail}`);
-        fc.pre(name !== null && bytes(name) < 255);
+        fc.pre(name !== null);
         expect(safeFileName(name)).toBe(name);
       }),
       { numRuns: 500 },
