@@ -1,4 +1,5 @@
 import { PosteError } from './errors.js';
+import { printable } from './printable.js';
 
 export interface PolicyTimes {
   /** Milliseconds between two looks at the conditions. */
@@ -30,7 +31,7 @@ function parseSeconds(name: string, text: string | undefined, { byDefault, atLea
   if (text === undefined || text === '') return byDefault * 1000;
   const seconds = /^(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
   if (!(seconds >= atLeast && seconds <= DAY_SECONDS)) {
-    throw new PosteError('usage', `${name} must be seconds from ${atLeast} to ${DAY_SECONDS}, not ${JSON.stringify(text)}`, {
+    throw new PosteError('usage', `${name} must be seconds from ${atLeast} to ${DAY_SECONDS}, not "${printable(text.slice(0, 200), 40)}"`, {
       hint: `set it to a number such as ${byDefault} or 0.5, or unset it`,
     });
   }

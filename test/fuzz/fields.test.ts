@@ -9,7 +9,7 @@ import { compareValidators, ifRangeOf, parseHttpDate, validatorsOf } from '../..
 import { judge, type Known, type Mode } from '../../src/domain/verdict.js';
 import { nameOf } from '../../src/transfer/name.js';
 import { specOf } from '../support/sessions.js';
-import { expectInert, fuzz, hostileText, longText, resultOf } from './fuzz.js';
+import { expectInert, fuzz, hostileText, anyText, resultOf } from './fuzz.js';
 
 const NOW = Date.UTC(2026, 0, 1);
 const MAX_WAIT = 6 * 3_600_000;
@@ -22,18 +22,18 @@ const DATE = ['Tue, 01 Jul 2025 10:00:00 GMT', 'Tuesday', 'Tue', ', ', '01-Jul-2
 const LOCATION = ['http://', 'https://', 'example.org', ':80', '/a', '?t=S3CRET', '#f', 'user:S3CRET@', 'file:', 'data:,', 'javascript:', '//', '[::1]'];
 
 describe('#101 a name, whoever proposes it', () => {
-  fuzz('#101 is one plain name that acts on nobody: from a header', 400, [fc.oneof(hostileText(...DISPOSITION), longText(...DISPOSITION))], (value) => {
+  fuzz('#101 is one plain name that acts on nobody: from a header', 200, [anyText(...DISPOSITION)], (value) => {
     expectSafe(nameOf(UNNAMED, { 'content-disposition': `attachment; ${value}` }));
     expectSafe(nameOf(UNNAMED, { 'content-disposition': value }));
   });
 
-  fuzz('#101 … from a header that quotes or encodes it well', 300, [hostileText()], (raw) => {
+  fuzz('#101 … from a header that quotes or encodes it well', 150, [hostileText()], (raw) => {
     const proposed = (value: string): string => nameOf(UNNAMED, { 'content-disposition': value });
     expectSafe(proposed(`attachment; filename="${raw.replaceAll(/["\\]/g, '\\$&')}"`));
     if (raw.isWellFormed()) expectSafe(proposed(`attachment; filename*=UTF-8''${encodeURIComponent(raw).replaceAll("'", '%27')}`));
   });
 
-  fuzz('#101 … from a URL, encoded or not', 300, [hostileText()], (raw) => {
+  fuzz('#101 … from a URL, encoded or not', 150, [hostileText()], (raw) => {
     const encoded = raw.isWellFormed() ? encodeURIComponent(raw) : raw;
     for (const tail of [raw, encoded, encoded.replaceAll('%', '%25')]) {
       const url = `https://example.org/d/${tail}`;
@@ -42,7 +42,7 @@ describe('#101 a name, whoever proposes it', () => {
     }
   });
 
-  fuzz('#101 #69 … and beside others of its name', 300, [hostileText('.tar.gz', '.iso', 'a'.repeat(250)), fc.integer({ min: 1, max: 1e9 })], (raw, n) => {
+  fuzz('#101 #69 … and beside others of its name', 150, [hostileText('.tar.gz', '.iso', 'a'.repeat(250)), fc.integer({ min: 1, max: 1e9 })], (raw, n) => {
     const name = safeFileName(raw);
     const other = numberedName(name, n);
     expectSafe(other);
@@ -52,7 +52,7 @@ describe('#101 a name, whoever proposes it', () => {
     expect(taken.has(nameOf(UNNAMED, header, taken))).toBe(false);
   });
 
-  fuzz('#101 … or is refused, when a user chose it', 300, [fc.oneof(hostileText(), longText())], (raw) => {
+  fuzz('#101 … or is refused, when a user chose it', 150, [anyText()], (raw) => {
     const name = resultOf(() => checkUserName(raw));
     if (name !== null) expect(Buffer.byteLength(name)).toBeLessThanOrEqual(255);
     if (name !== null) expect(name).not.toMatch(/^\.{0,2}$|[/\0-\x1f\x7f-\x9f]/);
@@ -60,21 +60,21 @@ describe('#101 a name, whoever proposes it', () => {
 });
 
 describe('a header field, whatever it says', () => {
-  fuzz('#4 Content-Range: refused or consistent', 500, [fc.oneof(hostileText(...RANGE), longText(...RANGE))], (value) => {
+  fuzz('#4 Content-Range: refused or consistent', 250, [anyText(...RANGE)], (value) => {
     const range = parseContentRange(value);
     if (range?.kind === 'unsatisfied') expect(Number.isSafeInteger(range.total)).toBe(true);
     if (range?.kind !== 'range') return;
     expect(0 <= range.start && range.start < range.end && range.end <= (range.total ?? Number.MAX_SAFE_INTEGER)).toBe(true);
   });
 
-  fuzz('#18 Retry-After: nothing, or up to six hours', 500, [fc.oneof(hostileText(...DATE), longText(...DATE))], (value) => {
+  fuzz('#18 Retry-After: nothing, or up to six hours', 250, [anyText(...DATE)], (value) => {
     const wait = parseRetryAfter(value, NOW);
     if (wait !== null) expect(wait >= 0 && wait <= MAX_WAIT).toBe(true);
   });
 
-  fuzz('#7 #12 ETag, Last-Modified, Date: what proves is sent back as it came', 500, [
+  fuzz('#7 #12 ETag, Last-Modified, Date: what proves is sent back as it came', 250, [
     hostileText('"', 'W/"', 'abc'),
-    fc.oneof(hostileText(...DATE), longText(...DATE)),
+    anyText(...DATE),
     hostileText(...DATE),
   ], (etag, lastModified, date) => {
     const validators = validatorsOf({ etag, lastModified, date });
@@ -86,7 +86,7 @@ describe('a header field, whatever it says', () => {
     expect(compareValidators(validators, validators)).not.toBe('different');
   });
 
-  fuzz('#22 #23 Location: another http URL without a password, or refused and the chain named', 500, [fc.oneof(hostileText(...LOCATION), longText(...LOCATION))], (location) => {
+  fuzz('#22 #23 Location: another http URL without a password, or refused and the chain named', 250, [anyText(...LOCATION)], (location) => {
     const to = resultOf(() => nextHop([new URL('https://example.org/a?t=S3CRET')], location));
     if (to === null) return;
     expect(to.protocol).toBe('https:');
@@ -125,7 +125,7 @@ const KNOWN: Known = {
 };
 
 describe('an answer, whatever its head says', () => {
-  fuzz('#3 #4 #5 #6 is appended only where it fits, of the size that is known, and with a proof', 1500, [
+  fuzz('#3 #4 #5 #6 is appended only where it fits, of the size that is known, and with a proof', 750, [
     anyStatus,
     anyFields,
     fc.constantFrom<Mode>('conditional', 'plain', 'open', 'unranged'),

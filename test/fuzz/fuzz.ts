@@ -63,7 +63,7 @@ export function hostileText(...knows: readonly string[]): fc.Arbitrary<string> {
 }
 
 /** A few pieces, again and again, as long as a header or a line may get: what makes a bad regular expression run for ever. */
-export function longText(...knows: readonly string[]): fc.Arbitrary<string> {
+function longText(...knows: readonly string[]): fc.Arbitrary<string> {
   const piece = fc.constantFrom(...NASTY, ...knows);
   return fc
     .record({ start: piece, again: fc.array(piece, { minLength: 1, maxLength: 3 }), end: piece, length: fc.constantFrom(1000, 60_000) })
@@ -71,4 +71,8 @@ export function longText(...knows: readonly string[]): fc.Arbitrary<string> {
       const part = again.join('') || ' ';
       return start + part.repeat(Math.ceil(length / part.length)) + end;
     });
+}
+
+export function anyText(...knows: readonly string[]): fc.Arbitrary<string> {
+  return fc.oneof({ arbitrary: hostileText(...knows), weight: 29 }, { arbitrary: longText(...knows), weight: 1 });
 }
