@@ -3,10 +3,12 @@ import { dirname } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import { printable } from '../domain/printable.js';
 import type { FinishedFile, Task } from '../domain/task.js';
+import { usersUmask } from '../platform/umask.js';
 import { diskError } from '../store/disk-error.js';
 import { systemCode } from '../store/files.js';
+import { isOwnDir } from '../store/own-dir.js';
 import { sha256Of } from './digest.js';
-import { choosePath, usualMode, type OnConflict } from './destination.js';
+import { choosePath, type OnConflict } from './destination.js';
 import { takeTurn, type Turn } from './intent.js';
 import { moveOnce, removeSource, undo } from './move.js';
 import { noteClaim } from './receipt.js';
@@ -64,6 +66,8 @@ function isSameClaim({ path }: Completed, { destination, onConflict }: ClaimRequ
 
 /** A file that was not written to since it was checked is not read again: a claim costs a rename, not a look at every byte. */
 async function checkSource({ file, size, sha256, modifiedAt }: FinishedFile, number: number): Promise<void> {
+  // --temp-dir may lie where others can put something else in the place of poste's folder.
+  for (let folder = file, level = 0; level < 3; level += 1) await isOwnDir((folder = dirname(folder)));
   const there = await lstat(file).catch((error: unknown) => {
     if (systemCode(error) === 'ENOENT') return null;
     throw diskError(error, file);
@@ -81,8 +85,9 @@ async function checkSource({ file, size, sha256, modifiedAt }: FinishedFile, num
   }
 }
 
-async function place(turn: Turn, { file, size, sha256 }: FinishedFile, { paths, destination, onConflict }: ClaimRequest): Promise<string> {
-  const mode = await usualMode(paths.intents);
+async function place(turn: Turn, { file, size, sha256 }: FinishedFile, { destination, onConflict }: ClaimRequest): Promise<string> {
+  // As open as the user has his files, as curl would make them.
+  const mode = 0o666 & ~usersUmask();
   for (;;) {
     const to = await choosePath(destination, onConflict);
     try {

@@ -1,10 +1,11 @@
-import { open, stat, unlink } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import { numberedName } from '../domain/file-name.js';
 import { printable } from '../domain/printable.js';
-import { diskError } from '../store/disk-error.js';
-import { isThere, makeDir, systemCode, unfinishedName } from '../store/files.js';
+import { asUserWants } from '../platform/umask.js';
+import { isThere, syncNewDirs, systemCode } from '../store/files.js';
 import { destinationError, destinationExists } from './destination-error.js';
 import { checkReplaceable } from './move.js';
 
@@ -33,7 +34,7 @@ export async function resolveDestination({ to, cwd, name, taskTo, make }: Wanted
   try {
     if (wanted.endsWith('/')) {
       // A user's folder, with the mode that the umask gives it.
-      if (make) await makeDir(path, 0o777);
+      if (make) await makeFolder(path);
     } else if (!(await isFolder(path))) return path;
     return join(path, name);
   } catch (error) {
@@ -61,19 +62,6 @@ export async function choosePath(destination: string, onConflict: OnConflict): P
   }
 }
 
-/** What the umask leaves of 0666, learnt from a file: asking for the umask itself clears it for a moment, for every thread. */
-export async function usualMode(folder: string): Promise<number> {
-  const path = join(folder, unfinishedName('mode'));
-  try {
-    const handle = await open(path, 'wx', 0o666);
-    const { mode } = await handle.stat().finally(() => handle.close());
-    await unlink(path);
-    return mode & 0o777;
-  } catch (error) {
-    throw diskError(error, path);
-  }
-}
-
 async function isFolder(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
@@ -81,4 +69,9 @@ async function isFolder(path: string): Promise<boolean> {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
     throw error;
   }
+}
+
+/** A user's folder, with the mode that the umask gives it; it and its new parents survive a power cut. */
+async function makeFolder(path: string): Promise<void> {
+  await syncNewDirs(path, asUserWants(() => mkdirSync(path, { recursive: true })));
 }

@@ -1,6 +1,7 @@
 import { PosteError } from '../domain/errors.js';
 import { printable } from '../domain/printable.js';
-import { makeDir, readIfThere, replaceFile } from '../store/files.js';
+import { readIfThere, replaceFile } from '../store/files.js';
+import { makeDir } from '../store/own-dir.js';
 import { receiptPath, type SessionPaths } from '../store/paths.js';
 
 /** What is vouched for: which bytes, from where, and where they went. What else is known of their origin stands beside these members. */

@@ -1,9 +1,10 @@
-import { lstat, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import { sameIgnoringCase } from '../domain/ids.js';
-import { makeDir, systemCode } from '../store/files.js';
+import { systemCode } from '../store/files.js';
+import { dirFault, lstatIfThere, makeDir } from '../store/own-dir.js';
 import { isGrave, sessionsDir } from '../store/paths.js';
 
 /** Where poste keeps everything; absolute. Nothing is created or checked here. */
@@ -21,15 +22,10 @@ export function homePath(env: NodeJS.ProcessEnv, platform: NodeJS.Platform = pro
  */
 export async function checkHome(home: string): Promise<void> {
   for (const path of [home, sessionsDir(home)]) {
-    const found = await lstat(path).catch((error: unknown) => {
-      if (systemCode(error) === 'ENOENT') return null;
-      throw error;
-    });
+    const found = await lstatIfThere(path);
     if (found === null) return;
-    if (!found.isDirectory()) throw unsafe(path, 'is not a directory', `move it away, or set POSTE_HOME`);
-    const user = process.getuid?.();
-    if (user !== undefined && found.uid !== user) throw unsafe(path, 'belongs to another user', 'set POSTE_HOME to a directory of your own');
-    if (user !== undefined && (found.mode & 0o022) !== 0) throw unsafe(path, 'can be written by others', `chmod 700 ${path}`);
+    const fault = dirFault(found, path);
+    if (fault !== null) throw new PosteError('usage', `${path} ${fault.what}; poste does not use it`, { hint: `${fault.hint}, or set POSTE_HOME` });
   }
 }
 
@@ -63,8 +59,4 @@ export async function checkIdIsDistinct(home: string, id: string): Promise<void>
   if (twin !== undefined) {
     throw new PosteError('usage', `there is a session ${twin} already, which differs from ${id} only in case`, { hint: `use --id ${twin}, or another name` });
   }
-}
-
-function unsafe(path: string, what: string, hint: string): PosteError {
-  return new PosteError('usage', `${path} ${what}; poste does not use it`, { hint });
 }

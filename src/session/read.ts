@@ -2,6 +2,7 @@ import { PosteError } from '../domain/errors.js';
 import { isNews, type Progress } from '../domain/progress.js';
 import { allSettled, sessionState, type Session, type SessionStateKind } from '../domain/session.js';
 import { JournalReader, type JournalDamage } from '../store/journal-reader.js';
+import { isOwnDir } from '../store/own-dir.js';
 import { readOwner, type Holder, type Owner } from '../store/ownership.js';
 import { sessionPaths, type SessionPaths } from '../store/paths.js';
 import { readProgress } from '../store/progress.js';
@@ -20,7 +21,7 @@ export interface SessionView {
 
 /**
  * The session, or `null` when there is no such thing. Changes nothing on disk.
- * @throws PosteError `damaged` when there is a journal in which nothing can be read; `newer-version`
+ * @throws PosteError `damaged` when there is a journal in which nothing can be read; `newer-version`; `io` as {@link isOwnDir}
  */
 export async function readSession(home: string, id: string): Promise<SessionView | null> {
   const { view, error } = await readAsFarAsPossible(home, id);
@@ -37,6 +38,7 @@ export interface PartialView {
 /** As {@link readSession}; what a newer poste wrote hides neither what stands before it nor, where only its owner is a riddle, the rest. */
 export async function readAsFarAsPossible(home: string, id: string): Promise<PartialView> {
   const paths = sessionPaths(home, id);
+  await isOwnDir(paths.dir);
   const reader = new JournalReader(paths.journal);
   try {
     await reader.poll();

@@ -80,9 +80,9 @@ export async function taskJson(view: SessionView, task: Task): Promise<TaskJson>
   };
 }
 
+/** What cannot be looked at (a link in its place, say) is the transfer's to complain of: it must not hide the rest of the status. */
 async function partBytes(view: SessionView, task: Task): Promise<number> {
   if (task.attempts === 0) return 0;
-  // A part that cannot be read (a newer poste began it) is its next attempt's to complain of.
   return receivedBytes(tempPaths(view.session.temp), task.number, currentBootId()).catch(() => 0);
 }
 

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { PosteError } from '../domain/errors.js';
 import { printable } from '../domain/printable.js';
 import { spawnDetached, workerEnvironment } from '../platform/detached.js';
-import { makeDir, openPlain, unlessDamaged } from '../store/files.js';
+import { openPlain, unlessDamaged } from '../store/files.js';
+import { makeDir } from '../store/own-dir.js';
 import type { SessionPaths } from '../store/paths.js';
 
 const WORKER = fileURLToPath(new URL('../worker/main.js', import.meta.url));

@@ -13,12 +13,8 @@ export function systemCode(thrown: unknown): string | undefined {
   return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined;
 }
 
-/**
- * Makes a directory and its parents, durably: what is synced in it later must not go with its name in a power cut. They are 0700 whatever
- * the umask: that has no bit that a usual umask takes.
- */
-export async function makeDir(path: string, mode = 0o700): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode });
+/** Makes new directories survive a power cut, from the `first` that was made (none were, when undefined) down to `path`. */
+export async function syncNewDirs(path: string, first: string | undefined): Promise<void> {
   if (first === undefined) return;
   for (let made = path; made.length >= first.length; made = dirname(made)) await syncWherePossible(dirname(made));
 }

@@ -2,7 +2,8 @@ import { lstat, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Session } from '../domain/session.js';
 import { diskError } from './disk-error.js';
-import { makeDir, readIfThere, removeIfThere, syncDir, systemCode, unlessDamaged } from './files.js';
+import { readIfThere, removeIfThere, syncDir, systemCode, unlessDamaged } from './files.js';
+import { isOwnDir, makeDir } from './own-dir.js';
 import { partGenerations } from './part-file.js';
 import type { TempPaths } from './paths.js';
 
@@ -16,7 +17,8 @@ export async function finish(temp: TempPaths, task: number, partGeneration: numb
   const path = join(directory, name);
   try {
     await makeDir(temp.finished);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    // Its name is synced below.
+    if ((await mkdir(directory, { recursive: true, mode: 0o700 })) === undefined) await isOwnDir(directory);
     await rename(temp.part(task, partGeneration), path);
     await syncDir(directory);
     await syncDir(temp.finished);
@@ -28,7 +30,7 @@ export async function finish(temp: TempPaths, task: number, partGeneration: numb
 
 /** Removes a task's finished file for good. */
 export async function removeFinished(temp: TempPaths, task: number): Promise<void> {
-  await rm(temp.finishedDir(task), { recursive: true, force: true });
+  if (await isOwnDir(temp.finished)) await rm(temp.finishedDir(task), { recursive: true, force: true });
 }
 
 /** Removes what an owner has left that was killed after it told that a file's time is over. What cannot be removed stays for the next one. */
@@ -46,6 +48,7 @@ export async function sweepExpired(temp: TempPaths, session: Session): Promise<v
 export async function undoFinish(temp: TempPaths, task: number): Promise<void> {
   const directory = temp.finishedDir(task);
   try {
+    for (const folder of [temp.dir, temp.parts, temp.finished, directory]) await isOwnDir(folder);
     const names = await readdir(directory);
     for (const name of names) {
       const [newest] = await partGenerations(temp, task);

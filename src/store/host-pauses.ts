@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { instant, record } from '../domain/shape.js';
-import { makeDir, readSealed, replaceFile } from './files.js';
+import { readSealed, replaceFile } from './files.js';
+import { makeDir } from './own-dir.js';
 import { seal } from './sealed.js';
 
 /** A server that asked to be left alone, for every session of this home. Times in epoch milliseconds. */

@@ -3,7 +3,8 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAnswer, judgeRequest } from '../domain/request-shapes.js';
 import type { Answer, Request } from '../domain/requests.js';
-import { createFile, isThere, isUnfinished, makeDir, readSealed, removeIfThere, replaceFile, syncDir, systemCode } from './files.js';
+import { createFile, isThere, isUnfinished, readSealed, removeIfThere, replaceFile, syncDir, systemCode } from './files.js';
+import { makeDir } from './own-dir.js';
 import type { SessionPaths } from './paths.js';
 import { seal } from './sealed.js';
 

@@ -7,7 +7,7 @@ import { allSettled, countStates, isOver, type Session } from '../domain/session
 import type { TaskSecrets } from '../domain/task.js';
 import { VERSION } from '../platform/version.js';
 import { diskError } from './disk-error.js';
-import { makeDir } from './files.js';
+import { isOwnDir, makeDir } from './own-dir.js';
 import { answerRequest, hasAnswers, pendingIds, readRequest } from './inbox.js';
 import { Journal } from './journal.js';
 import { sweepLeftovers } from './leftovers.js';
@@ -169,6 +169,7 @@ async function purged(session: Session | null, { answer, purge }: Decision): Pro
   if (session === null) return answer;
   const temp = tempPaths(session.temp);
   try {
+    if (purge.length > 0) await isOwnDir(session.temp);
     for (const task of purge) {
       await removeParts(temp, task);
       await removeFinished(temp, task);

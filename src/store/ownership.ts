@@ -17,6 +17,7 @@ import {
   writtenAt,
   type Owner,
 } from './generations.js';
+import { isOwnDir } from './own-dir.js';
 import { Lease, type Ownership, type Unlock } from './lease.js';
 import type { SessionPaths } from './paths.js';
 
@@ -163,7 +164,7 @@ async function makeGenerations(paths: SessionPaths): Promise<void> {
   try {
     await mkdir(paths.generations, { mode: 0o700 });
   } catch (error) {
-    if (systemCode(error) === 'EEXIST') return;
+    if (systemCode(error) === 'EEXIST' && (await isOwnDir(paths.generations))) return;
     if (systemCode(error) !== 'ENOENT') throw error;
     throw new PosteError('no-session', `there is no session ${basename(paths.dir)}; nothing was changed`, { cause: error });
   }

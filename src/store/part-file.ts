@@ -4,7 +4,8 @@ import { PosteError } from '../domain/errors.js';
 import { coveredBytes } from '../domain/segments.js';
 import { diskError } from './disk-error.js';
 import { formatRecord, parseRecord, type PartHeader, type PartRecord } from './extents.js';
-import { makeDir, openPlain, readIfThere, removeIfThere, replaceFile, systemCode } from './files.js';
+import { openPlain, readIfThere, removeIfThere, replaceFile, systemCode } from './files.js';
+import { isOwnDir, makeDir } from './own-dir.js';
 import { PartFile } from './part.js';
 import type { TempPaths } from './paths.js';
 
@@ -95,6 +96,7 @@ export async function removeParts(temp: TempPaths, task: number, keep: readonly 
 export async function partGenerations(temp: TempPaths, task: number): Promise<readonly number[]> {
   let names: readonly string[];
   try {
+    if (!(await isOwnDir(temp.parts))) return [];
     names = await readdir(temp.parts);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return [];

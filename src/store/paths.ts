@@ -54,6 +54,7 @@ export function sessionPaths(home: string, id: string): SessionPaths {
 
 /** Where a task's bytes are while they arrive, and where they wait when they are complete. */
 export interface TempPaths {
+  readonly dir: string;
   readonly parts: string;
   readonly finished: string;
   part(task: number, partGeneration: number): string;
@@ -66,6 +67,7 @@ export function tempPaths(temp: string): TempPaths {
   const parts = join(temp, 'parts');
   const finished = join(temp, 'finished');
   return {
+    dir: temp,
     parts,
     finished,
     part: (task, partGeneration) => join(parts, `${task}.${partGeneration}.part`),

@@ -5,6 +5,7 @@
 import { setMaxListeners } from 'node:events';
 import { errorInfo, PosteError } from '../domain/errors.js';
 import { closeInherited } from '../platform/inherited.js';
+import { keepToOwner } from '../platform/umask.js';
 import { VERSION } from '../platform/version.js';
 import { take } from '../store/ownership.js';
 import { sessionPaths } from '../store/paths.js';
@@ -14,7 +15,7 @@ const [id] = process.argv.slice(2);
 const home = process.env['POSTE_HOME'];
 
 try {
-  process.umask(0o077);
+  keepToOwner();
   if (id === undefined || home === undefined) throw new PosteError('usage', 'the worker is started by poste itself');
   process.title = `poste worker ${id}`;
   const paths = sessionPaths(home, id);

@@ -9,7 +9,8 @@ import { PosteError } from '../../src/domain/errors.js';
 import { DEFAULT_SETTINGS, type SessionEvent } from '../../src/domain/events.js';
 import { SessionFold, type Session } from '../../src/domain/session.js';
 import type { Task } from '../../src/domain/task.js';
-import { createFile, makeDir, readIfThere, systemCode } from '../../src/store/files.js';
+import { createFile, readIfThere, systemCode } from '../../src/store/files.js';
+import { makeDir } from '../../src/store/own-dir.js';
 import { sessionPaths, tempPaths, type SessionPaths } from '../../src/store/paths.js';
 import { specOf } from '../support/sessions.js';
 

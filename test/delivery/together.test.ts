@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ClaimOutcome } from '../../src/delivery/claim.js';
 import { takeTurn, tryTurn, Turn } from '../../src/delivery/intent.js';
 import { ownIdentity } from '../../src/platform/process-identity.js';
-import { makeDir } from '../../src/store/files.js';
+import { makeDir } from '../../src/store/own-dir.js';
 import { intentPath } from '../../src/store/paths.js';
 import { compile } from '../support/compiled.js';
 import { claim, claimedPath, deliveredOnlyTo, makeShelf, recover, type Shelf } from './shelf.js';
