@@ -56,7 +56,7 @@ export const EXIT_MEANING = {
   37: 'A hook failed; the file is kept.',
   38: 'The worker did not start, or does not answer.',
   40: 'No such session.',
-  41: 'Nothing to claim, or no such task.',
+  41: 'Nothing to claim, no such task, or no file to verify.',
   42: 'Claimed already, elsewhere.',
   44: 'Cancelled.',
   45: 'The state is damaged, or from a newer version.',

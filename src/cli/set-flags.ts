@@ -11,7 +11,7 @@ import { connections, settings } from './start-request.js';
 /** What `start` can choose and `set` can change later, and a new link for the same bytes. */
 export const setFlags = {
   ...commonFlags,
-  url: Flags.string({ helpValue: 'URL', summary: 'a new link for the same bytes; what has arrived is kept (one task only)' }),
+  url: Flags.string({ helpValue: 'URL', summary: 'a new link for the same bytes; what has arrived is kept (one task only); headers and certificate stay behind when it is another origin' }),
 };
 
 /** @throws PosteError `usage` when nothing is to be changed */

@@ -1,24 +1,29 @@
-import { constants } from 'node:fs';
-import { access, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseChecksum } from '../domain/checksum.js';
+import { parseChecksumList } from '../domain/checksum-list.js';
 import { parseProxy, proxiesFrom } from '../domain/environment.js';
 import { PosteError } from '../domain/errors.js';
 import { DEFAULT_SETTINGS, type SessionSettings } from '../domain/events.js';
 import { parseHeader } from '../domain/header.js';
 import { inLine, parseInputFile, type InputEntry } from '../domain/input-file.js';
-import { printable } from '../domain/printable.js';
 import { parseDuration, parseTime } from '../domain/quantities.js';
 import type { TaskSecrets } from '../domain/task.js';
 import { newTask, type CommonChoices, type Download } from '../session/new-task.js';
 import type { StartRequest } from '../session/start.js';
+import { readCredentials, type Credentials } from './credentials.js';
+import { readableFile, readText } from './read-file.js';
 import type { CommonFlags, StartFlags } from './start-flags.js';
 
 /**
- * The whole command line of `start` as one request; reads the input file, creates nothing.
+ * The whole command line of `start` as one request; reads the files that it names, creates nothing. `warn` takes a line for people.
  * @throws PosteError `usage`
  */
-export async function startRequest(urls: readonly string[], flags: StartFlags, env: NodeJS.ProcessEnv): Promise<StartRequest> {
+export async function startRequest(
+  urls: readonly string[],
+  flags: StartFlags,
+  env: NodeJS.ProcessEnv,
+  warn: (line: string) => void,
+): Promise<StartRequest> {
   const cwd = process.cwd();
   const entries = flags['input-file'] === undefined ? [] : parseInputFile(await readInput(flags['input-file']));
   const count = urls.length + entries.length;
@@ -28,12 +33,12 @@ export async function startRequest(urls: readonly string[], flags: StartFlags, e
       hint: 'use an input file with out= and checksum= for each',
     });
   }
-  const common = await commonChoices(flags, cwd, env);
-  const headers = await commonHeaders(flags, env);
+  const given: Given = { credentials: await readCredentials(flags, env, warn), listed: await listedChecksums(flags) };
+  const common = await commonChoices(flags, given.credentials, cwd, env);
   return {
     tasks: [
-      ...urls.map((url) => newTask(download(url, null, flags, headers), common)),
-      ...entries.map(({ url, line, options }) => inLine(line, () => newTask(download(url, options, flags, headers), common))),
+      ...urls.map((url) => newTask(download(url, null, flags, given), common)),
+      ...entries.map(({ url, line, options }) => inLine(line, () => newTask(download(url, options, flags, given), common))),
     ],
     settings: settings(flags),
     tempDir: flags['temp-dir'] === undefined ? null : resolve(cwd, flags['temp-dir']),
@@ -41,15 +46,21 @@ export async function startRequest(urls: readonly string[], flags: StartFlags, e
   };
 }
 
-/** The headers for every download of this command line. */
-async function commonHeaders(flags: StartFlags, env: NodeJS.ProcessEnv): Promise<Download['headers']> {
-  const file = flags['header-file'];
-  const lines = file === undefined ? [] : (await readText('--header-file', file)).split(/\r?\n/).filter((line) => line.trim() !== '');
-  const headers = [...lines, ...(flags.header ?? [])].map(parseHeader);
-  return flags['bearer-env'] === undefined ? headers : [...headers, bearer(flags['bearer-env'], env)];
+/** What the command line gives for each of its downloads to take its own from. */
+interface Given {
+  readonly credentials: Credentials;
+  readonly listed: Download['listed'];
 }
 
-function download(url: string, options: InputEntry['options'] | null, flags: StartFlags, headers: Download['headers']): Download {
+async function listedChecksums({ 'checksum-file': file }: StartFlags): Promise<Download['listed']> {
+  if (file === undefined) return null;
+  if (/^https?:/i.test(file)) {
+    throw new PosteError('usage', '--checksum-file takes a file here, not a URL', { hint: 'fetch it first, from a place that you trust: curl -fO URL' });
+  }
+  return parseChecksumList(await readText('--checksum-file', file));
+}
+
+function download(url: string, options: InputEntry['options'] | null, flags: StartFlags, { credentials, listed }: Given): Download {
   const checksum = options?.checksum ?? flags.checksum;
   return {
     url,
@@ -57,7 +68,10 @@ function download(url: string, options: InputEntry['options'] | null, flags: Sta
     name: options?.out ?? flags.name ?? null,
     to: options?.to ?? flags.to ?? null,
     checksum: checksum === undefined ? null : parseChecksum(checksum).checksum,
-    headers: [...headers, ...(options?.headers ?? []).map(parseHeader)],
+    listed,
+    headers: [...credentials.headers, ...(options?.headers ?? []).map(parseHeader)],
+    netrc: credentials.netrc,
+    cookies: credentials.cookies,
   };
 }
 
@@ -68,15 +82,7 @@ function oneProxy(text: string, env: NodeJS.ProcessEnv): TaskSecrets['proxy'] {
   return { http: url, https: url, ...(no === undefined ? {} : { no }) };
 }
 
-function bearer(name: string, env: NodeJS.ProcessEnv): [string, string] {
-  const token = env[name];
-  if (token === undefined || token === '') {
-    throw new PosteError('usage', `--bearer-env ${name}: there is no such variable in the environment, or it is empty`, { hint: `export ${name}=…` });
-  }
-  return parseHeader(`Authorization: Bearer ${token}`);
-}
-
-async function commonChoices(flags: StartFlags, cwd: string, env: NodeJS.ProcessEnv): Promise<CommonChoices> {
+async function commonChoices(flags: StartFlags, { clientCertificate }: Credentials, cwd: string, env: NodeJS.ProcessEnv): Promise<CommonChoices> {
   return {
     cwd,
     priority: flags.priority ?? 'normal',
@@ -98,6 +104,7 @@ async function commonChoices(flags: StartFlags, cwd: string, env: NodeJS.Process
     userAgent: flags['user-agent'] ?? null,
     caFile: flags.cacert === undefined ? null : await readableFile('--cacert', resolve(cwd, flags.cacert)),
     insecure: flags.insecure,
+    clientCertificate,
     paused: flags.paused,
     forceNew: flags.new,
     proxy: flags.proxy === undefined ? proxiesFrom(env) : oneProxy(flags.proxy, env),
@@ -127,19 +134,6 @@ function retries(text: string): number | null {
   if (text === 'forever') return null;
   if (/^\d{1,6}$/.test(text)) return Number(text);
   throw new PosteError('usage', '--retries takes a number or "forever"', { hint: '--retries 5' });
-}
-
-async function readText(flag: string, path: string): Promise<string> {
-  return readFile(await readableFile(flag, path), 'utf8').catch((error: unknown) => {
-    throw new PosteError('usage', `${flag}: ${error instanceof Error ? error.message : String(error)}`);
-  });
-}
-
-async function readableFile(flag: string, path: string): Promise<string> {
-  await access(path, constants.R_OK).catch(() => {
-    throw new PosteError('usage', `${flag}: ${printable(path)} cannot be read`, { hint: 'name a file that is there' });
-  });
-  return path;
 }
 
 async function readInput(path: string): Promise<string> {

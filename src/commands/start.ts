@@ -30,7 +30,9 @@ export default class Start extends PosteCommand {
 
   override async run(): Promise<void> {
     const { flags, argv } = await this.setUp(Start);
-    const request = await startRequest(argv, flags, process.env);
+    const request = await startRequest(argv, flags, process.env, (line) => {
+      this.output.warn(line);
+    });
     if (request.tasks.some(({ spec }) => spec.checksum?.algorithm === 'sha1')) {
       this.output.warn('sha1 can be forged: it tells a damaged file, and not a replaced one; sha256 tells both');
     }

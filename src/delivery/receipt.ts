@@ -1,6 +1,7 @@
 import { PosteError } from '../domain/errors.js';
 import { printable } from '../domain/printable.js';
 import { readIfThere, replaceFile } from '../store/files.js';
+import type { Checksum } from '../domain/task.js';
 import { makeDir } from '../store/own-dir.js';
 import { receiptPath, type SessionPaths } from '../store/paths.js';
 
@@ -17,6 +18,8 @@ export interface Receipt {
   readonly sha256: string;
   /** How the length was known to be right. */
   readonly length: 'verified' | 'unverified';
+  /** The digest that was asked for, and that the file has; `null` when none was. */
+  readonly checksum: (Checksum & { readonly matched: true }) | null;
   readonly attempts: number;
   /** ISO 8601. */
   readonly finishedAt: string;
@@ -51,10 +54,15 @@ export async function readReceipt(path: string): Promise<(Receipt & Readonly<Rec
   if (typeof record?.['schema'] === 'number' && record['schema'] > 1) {
     throw new PosteError('newer-version', `${printable(path)} was written by a newer poste`, { hint: 'verify it with that version' });
   }
-  if (record?.['schema'] !== 1 || typeof record['sha256'] !== 'string' || typeof record['size'] !== 'number') {
+  if (record?.['schema'] !== 1 || !isSound(record)) {
     throw new PosteError('damaged', `${printable(path)} is no receipt, or is damaged`, { hint: 'give the path that claim --json names' });
   }
   return record as unknown as Receipt & Readonly<Record<string, unknown>>;
+}
+
+function isSound({ sha256, size, claimedTo }: Record<string, unknown>): boolean {
+  const isPath = claimedTo === null || (typeof claimedTo === 'string' && claimedTo.startsWith('/'));
+  return typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256) && Number.isSafeInteger(size) && Number(size) >= 0 && isPath;
 }
 
 function parsed(text: string): Record<string, unknown> | null {

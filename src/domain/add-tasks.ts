@@ -96,6 +96,8 @@ function askedAnew({ number, spec, state }: Task, asked: TaskSpec): Partial<Task
     ...(asked.onFinish === null ? {} : { onFinish: asked.onFinish }),
     ...(asked.maxSize === null ? {} : { maxSize: asked.maxSize }),
     ...(asked.expectSize === null ? {} : { expectSize: asked.expectSize }),
+    ...(asked.headerNames.length === 0 ? {} : { headerNames: asked.headerNames }),
+    ...(asked.clientCertificate ? { clientCertificate: asked.clientCertificate } : {}),
   };
   const differs = Object.entries(said).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(spec[name as keyof TaskSpec]));
   return Object.fromEntries(differs);

@@ -32,6 +32,7 @@ export const EXIT_CODE = {
   'no-session': 40,
   'no-task': 41,
   'nothing-to-claim': 41,
+  'no-file': 41,
   'claimed-elsewhere': 42,
   cancelled: 44,
   expired: 41,

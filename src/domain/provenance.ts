@@ -12,6 +12,22 @@ export interface Provenance {
   /** `null` for the plain bytes; otherwise the file holds the encoded ones. */
   readonly contentEncoding: string | null;
   readonly resumes: readonly Join[];
+  /** The least that is true of every request that brought bytes. Absent in what an earlier poste wrote. */
+  readonly tls?: TlsProof;
+}
+
+/** `verified`: over TLS from the first URL to the last, each certificate checked; `insecure`: not checked, as `--insecure` asks; `none`: not over TLS all the way. */
+export type TlsProof = 'verified' | 'insecure' | 'none';
+
+export function tlsProof(protocols: readonly string[], insecure: boolean): TlsProof {
+  if (protocols.some((protocol) => protocol !== 'https:')) return 'none';
+  return insecure ? 'insecure' : 'verified';
+}
+
+/** What holds for bytes of which some have one proof and some the other. */
+export function weaker(a: TlsProof | undefined, b: TlsProof): TlsProof {
+  const both = [a ?? 'none', b];
+  return both.includes('none') ? 'none' : both.includes('insecure') ? 'insecure' : 'verified';
 }
 
 /** How bytes of another request were proved to belong to the same version. */

@@ -42,8 +42,16 @@ export type HeaderPair = readonly [name: string, value: string];
 /** What a request may tell any origin; everything else stays with the origin that it was given for. */
 const SAFE_EVERYWHERE: ReadonlySet<string> = new Set(['accept', 'accept-language', 'user-agent']);
 
-/** The user's headers for the last URL of `chain`. Once the chain has left the first origin they stay dropped, on the way back too. */
+/** Whether `chain` has never left the origin of its first URL: whoever is elsewhere once is trusted no more, on the way back either. */
+export function isAtHome(chain: readonly URL[]): boolean {
+  return chain.every((url) => url.origin === chain[0]?.origin);
+}
+
+/** The user's headers for the last URL of `chain`. */
 export function headersFor(chain: readonly URL[], headers: readonly HeaderPair[]): readonly HeaderPair[] {
-  const stayed = chain.every((url) => url.origin === chain[0]?.origin);
-  return stayed ? headers : headers.filter(([name]) => SAFE_EVERYWHERE.has(name.toLowerCase()));
+  return isAtHome(chain) ? headers : headers.filter(([name]) => isForEveryone(name));
+}
+
+export function isForEveryone(headerName: string): boolean {
+  return SAFE_EVERYWHERE.has(headerName.toLowerCase());
 }

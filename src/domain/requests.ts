@@ -1,10 +1,12 @@
 import { errorInfo, PosteError, type ErrorInfo } from './errors.js';
 import { addTasks } from './add-tasks.js';
 import type { EventBody, SessionSettings } from './events.js';
+import { isForEveryone } from './redirect.js';
 import { again, canRetry } from './retry-task.js';
 import { selectTasks } from './select.js';
 import { hookPending, type Session } from './session.js';
 import { isSettled, type Task, type TaskSecrets, type TaskSpec } from './task.js';
+import { originOf } from './url.js';
 
 export interface NewTask {
   readonly spec: TaskSpec;
@@ -49,7 +51,7 @@ export type Answer =
 export interface Decision {
   readonly events: readonly EventBody[];
   readonly secrets: ReadonlyMap<number, TaskSecrets>;
-  /** New URLs with secret parts, by task; `null` for one that has none. Headers and proxies stay. */
+  /** New URLs with secret parts, by task; `null` for one that has none. Proxies stay, and those headers that the task still names. */
   readonly links: ReadonlyMap<number, string | null>;
   /** Tasks whose bytes in temp are to be removed. */
   readonly purge: readonly number[];
@@ -133,16 +135,15 @@ function retry(session: Session, names: readonly string[]): Decision {
 /** A changed task that runs begins again from where it is; one that waited for a new link goes on. */
 function change(session: Session, { names, settings, spec, url }: Request & { kind: 'set' }): Decision {
   const link = url === null ? {} : { url: url.redacted, urlHash: url.hash };
-  const changed = { ...spec, ...link };
-  const concernsTasks = Object.keys(changed).length > 0;
+  const concernsTasks = Object.keys({ ...spec, ...link }).length > 0;
   const reachable = (task: Task): boolean => !isSettled(task) || (url !== null && task.state.kind === 'failed');
   const tasks = concernsTasks || names.length > 0 ? selectTasks(session, names).filter(reachable) : [];
   if (url !== null && tasks.length !== 1) {
     throw new PosteError('usage', `--url is for one task, and ${tasks.length} are unfinished`, { hint: 'name the task' });
   }
   const sessionEvents: EventBody[] = Object.keys(settings).length > 0 ? [{ type: 'session.changed', settings }] : [];
-  const taskEvents = tasks.flatMap(({ number, state }): EventBody[] => [
-    { type: 'task.changed', task: number, spec: changed },
+  const taskEvents = tasks.flatMap(({ number, state, spec: old }): EventBody[] => [
+    { type: 'task.changed', task: number, spec: { ...spec, ...link, ...(url === null ? {} : keptFor(url.redacted, old)) } },
     ...(url === null ? [] : again(number, state)),
   ]);
   return {
@@ -151,6 +152,11 @@ function change(session: Session, { names, settings, spec, url }: Request & { ki
     links: url === null ? new Map() : new Map(tasks.map(({ number }) => [number, url.secret])),
     answer: { ok: true, tasks: tasks.map(({ number }) => number), existing: [] },
   };
+}
+
+/** Credentials belong to the origin that they were given for. */
+function keptFor(newUrl: string, { url, headerNames }: TaskSpec): Partial<TaskSpec> {
+  return originOf(url) === originOf(newUrl) ? {} : { headerNames: headerNames.filter(isForEveryone), clientCertificate: null };
 }
 
 /** The answer names the tasks that are claimed as asked; another has taken the rest. */

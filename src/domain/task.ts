@@ -44,6 +44,12 @@ export interface Checksum {
   readonly hex: string;
 }
 
+/** Absolute paths of PEM files that say who asks; the two may be one file. */
+export interface ClientCertificate {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
 /** One download as asked for. Holds no secret: what is secret lives in {@link TaskSecrets}. */
 export interface TaskSpec {
   /** Without userinfo, with query values redacted; for showing, and for requesting when no secret URL is kept. */
@@ -76,6 +82,8 @@ export interface TaskSpec {
   /** Absolute path of a PEM file. */
   readonly caFile: string | null;
   readonly insecure: boolean;
+  /** For the origin of the URL alone; its key stays where it is. Absent in what an earlier poste wrote. */
+  readonly clientCertificate?: ClientCertificate | null;
 }
 
 /** What only the worker may know of a task; kept apart, 0600, and dropped when the task needs it no more. */

@@ -76,7 +76,7 @@ export async function serveInbox(owned: OwnedSession, serving: Serving): Promise
     });
     if (decision === undefined) continue;
     await serving.quiesce();
-    await keepWantedSecrets(owned, new Map([...decision.secrets, ...relinked(owned, decision.links)]));
+    await keepWantedSecrets(owned, new Map([...givenAgain(owned, decision.secrets), ...relinked(owned, decision.links)]));
     await tell(owned, requestId, await purged(owned.journal.session, decision));
   }
   return owned.journal.session?.forgotten !== true;
@@ -107,10 +107,21 @@ async function tell({ paths, patience }: OwnedSession, requestId: string, answer
   await untilRoom(() => answerRequest(paths, requestId, answer), patience);
 }
 
-function relinked({ secrets }: OwnedSession, links: Decision['links']): [number, TaskSecrets][] {
+/** What is not said again stays as it was, but for proxies: that there are none is said too. */
+function givenAgain({ secrets }: OwnedSession, given: Decision['secrets']): [number, TaskSecrets][] {
+  return [...given].map(([task, added]) => {
+    const { proxy: _old, ...kept } = secrets.get(task);
+    return [task, { ...kept, ...added }];
+  });
+}
+
+/** Which headers stay the journal says, not the link: the same request again, after a crash, finds the new URL there already. */
+function relinked({ secrets, journal }: OwnedSession, links: Decision['links']): [number, TaskSecrets][] {
   return [...links].map(([task, url]) => {
-    const { url: _old, ...kept } = secrets.get(task);
-    return [task, url === null ? kept : { ...kept, url }];
+    const { url: _old, headers = [], ...kept } = secrets.get(task);
+    const names = journal.session?.tasks.get(task)?.spec.headerNames ?? [];
+    const left = headers.filter(([name]) => names.includes(name));
+    return [task, { ...kept, ...(left.length === 0 ? {} : { headers: left }), ...(url === null ? {} : { url }) }];
   });
 }
 

@@ -1,6 +1,7 @@
 import { peerFor, proxyFor } from '../domain/proxy.js';
-import { headersFor, isRedirect, nextHop, type HeaderPair } from '../domain/redirect.js';
+import { headersFor, isAtHome, isRedirect, nextHop, type HeaderPair } from '../domain/redirect.js';
 import { readAnswer, single, type Answer, type HeaderFields } from '../domain/answer.js';
+import { tlsProof, type TlsProof } from '../domain/provenance.js';
 import type { TaskSecrets, TaskSpec } from '../domain/task.js';
 import { Exchange } from './exchange.js';
 import type { Network } from './network.js';
@@ -19,6 +20,7 @@ export interface Asked {
   readonly statusText: string;
   /** `host[:port]` of each redirect, then of the answer. */
   readonly hosts: readonly string[];
+  readonly tls: TlsProof;
 }
 
 const DEFAULT_USER_AGENT = 'poste';
@@ -38,7 +40,7 @@ export async function ask(
   for (;;) {
     signal.throwIfAborted();
     const url = chain.at(-1) ?? new URL(spec.url);
-    const dispatcher = await network.dispatcherFor(url, spec, secrets);
+    const dispatcher = await network.dispatcherFor(url, spec, secrets, isAtHome(chain));
     signal.throwIfAborted();
     const exchange = new Exchange(dispatcher, {
       url,
@@ -55,7 +57,8 @@ export async function ask(
       continue;
     }
     try {
-      return { exchange, answer: readAnswer(status, fields), fields, statusText, hosts: chain.map(({ host }) => host) };
+      const tls = tlsProof(chain.map(({ protocol }) => protocol), spec.insecure);
+      return { exchange, answer: readAnswer(status, fields), fields, statusText, hosts: chain.map(({ host }) => host), tls };
     } catch (error) {
       exchange.discard();
       throw error;

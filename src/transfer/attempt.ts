@@ -1,6 +1,7 @@
 import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
 import { saysUnreached } from '../domain/network-error.js';
 import type { Provenance } from '../domain/provenance.js';
+import { scrubbed, scrubber } from '../domain/scrub.js';
 import type { Representation, TaskSecrets, TaskSpec } from '../domain/task.js';
 import type { TempPaths } from '../store/paths.js';
 import { Download } from './download.js';
@@ -80,14 +81,22 @@ export async function attempt(
   signal: AbortSignal,
 ): Promise<AttemptOutcome> {
   const download = new Download(job, observer, network, throttle, signal);
+  const scrub = scrubber(job.secrets);
   try {
-    return await download.run();
+    return told(await download.run(), scrub);
   } catch (error) {
     if (signal.aborted) return { kind: 'stopped' };
-    return outcomeOf(error, download, job);
+    return told(outcomeOf(error, download, job), scrub);
   } finally {
     await download.close();
   }
+}
+
+/** What goes into the journal and the receipt: in the words of a server there may be what it was sent. */
+function told(outcome: AttemptOutcome, scrub: (text: string) => string): AttemptOutcome {
+  if (outcome.kind === 'stopped') return outcome;
+  if (outcome.kind === 'complete') return { ...outcome, provenance: scrubbed(outcome.provenance, scrub) };
+  return { ...outcome, error: scrubbed(outcome.error, scrub) };
 }
 
 function outcomeOf(thrown: unknown, download: Download, job: AttemptJob): AttemptOutcome {

@@ -2,6 +2,7 @@ import { PosteError } from '../domain/errors.js';
 import { checkRestarts } from '../domain/restarts.js';
 import { checkSize, sizeLimit } from '../domain/size.js';
 import { overlapStart, planSegments, requestEnd, type Segment } from '../domain/segments.js';
+import { scrubber } from '../domain/scrub.js';
 import { isTransientStatus } from '../domain/refusal.js';
 import { compareValidators, ifRangeOf } from '../domain/validators.js';
 import { canResume, evidenceOf, expectsPage, judge, resumeMode, type JudgedBy, type Known, type Mode, type Restart, type Verdict } from '../domain/verdict.js';
@@ -14,7 +15,7 @@ import { complete } from './complete.js';
 import { nameOf } from './name.js';
 import type { Network } from './network.js';
 import { OverlapDiffers, receive } from './receive.js';
-import { headerOf } from './part-header.js';
+import { continuedBy, headerOf } from './part-header.js';
 import { portal, refuse } from './refuse.js';
 import type { Throttle } from './throttle.js';
 
@@ -25,8 +26,6 @@ const WHOLE: Segment = { start: 0, end: null };
 const LIMITED_BYTES = 768 * 1024;
 /** Between two such pieces a short overlap is enough. */
 const LIMITED_OVERLAP_BYTES = 4 * 1024;
-/** Of a download that broke off a thousand times, the last joins tell enough. */
-const MOST_RESUMES = 50;
 
 /**
  * One attempt, step by step: open what is on disk; while something is missing, ask for it, judge the answer, write what it
@@ -38,6 +37,7 @@ export class Download {
   readonly #network: Network;
   readonly #throttle: Throttle;
   readonly #signal: AbortSignal;
+  readonly #scrub: (text: string) => string;
   #part: PartFile | null = null;
   /** How the next request asks. */
   #mode: Mode = 'open';
@@ -59,6 +59,7 @@ export class Download {
     this.#network = network;
     this.#throttle = throttle;
     this.#signal = signal;
+    this.#scrub = scrubber(job.secrets);
     this.#name = job.spec.name;
   }
 
@@ -163,7 +164,7 @@ export class Download {
       case 'malformed':
         throw new PosteError('malformed-answer', verdict.message);
       case 'status': {
-        const outcome = refuse(asked, this.received, this.#job.hadBytes);
+        const outcome = refuse(asked, this.received, this.#job.hadBytes, this.#scrub);
         this.#refusals += 1;
         if (outcome.kind === 'needs' && this.#refusals === 1) return null;
         return outcome.kind === 'retry' ? { ...outcome, progressed: this.#progressed } : outcome;
@@ -221,12 +222,10 @@ export class Download {
     await this.#admit(asked, { ...part.header, total }, part.received);
     const overlap = Buffer.alloc(Math.min(OVERLAP_BYTES, join - start));
     await part.read(overlap, join - overlap.length);
-    const { provenance } = part.header;
-    const host = asked.hosts.at(-1) ?? provenance.finalHost;
-    const others = provenance.resumes.filter(({ offset }) => offset !== join).slice(1 - MOST_RESUMES);
-    const resumes = [...others, { offset: join, proof, overlapCompared: overlap.length, host }];
     // The next piece of the same attempt is no resume.
-    if (join !== this.#continues) await part.describe({ ...part.header, total, provenance: { ...provenance, resumes } });
+    const resumed = join === this.#continues ? null : { offset: join, proof, overlap: overlap.length, compared: part.compared };
+    const header = continuedBy(part.header, asked, total, resumed);
+    if (header !== part.header) await part.describe(header);
     await this.#tell(asked, part.header);
     const before = part.received;
     try {
@@ -285,7 +284,7 @@ export class Download {
 
   async #tell(asked: Asked, header: PartHeader): Promise<void> {
     const { spec } = this.#job;
-    this.#name = nameOf(spec, asked.fields, this.#job.takenNames);
+    this.#name = nameOf(spec, asked.fields, this.#scrub, this.#job.takenNames);
     const representation = {
       total: header.total,
       resumable: asked.answer.acceptsRanges && this.#canResume(header),

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Agent, Pool, ProxyAgent, type Dispatcher } from 'undici';
 import { PosteError } from '../domain/errors.js';
+import { printable } from '../domain/printable.js';
 import { proxyFor, type Peer } from '../domain/proxy.js';
 import type { TaskSecrets, TaskSpec } from '../domain/task.js';
 import type { Exchange } from './exchange.js';
@@ -21,16 +22,21 @@ export class Network {
   readonly #exchanges = new Map<Exchange, Peer>();
 
   /**
-   * What sends requests to `url` for a task.
-   * @throws PosteError `tls` when the task's CA file cannot be read, `proxy` for a proxy URL that is none.
+   * What sends requests to `url` for a task. `isHome`: it is the origin that the task's credentials are for. Its client certificate is
+   * shown there only, so connections that may show it are never shared with other places.
+   * @throws PosteError `tls` when one of the task's PEM files cannot be read, `proxy` for a proxy URL that is none.
    */
-  async dispatcherFor(url: URL, spec: Pick<TaskSpec, 'caFile' | 'insecure'>, secrets: TaskSecrets): Promise<Dispatcher> {
+  async dispatcherFor(url: URL, spec: Pick<TaskSpec, 'caFile' | 'insecure' | 'clientCertificate'>, secrets: TaskSecrets, isHome: boolean): Promise<Dispatcher> {
     const proxy = proxyFor(url, secrets.proxy);
-    const ca = spec.caFile === null ? undefined : await readAuthorities(spec.caFile);
-    const key = JSON.stringify([proxy, ca, spec.insecure]);
+    const own = isHome && url.protocol === 'https:' ? (spec.clientCertificate ?? null) : null;
+    const tls: TlsFiles = {
+      ...(spec.caFile === null ? {} : { ca: await readPem('certificate authorities', spec.caFile) }),
+      ...(own === null ? {} : { cert: await readPem('certificate', own.certFile), key: await readPem('key', own.keyFile) }),
+    };
+    const key = JSON.stringify([proxy, tls, spec.insecure, own === null ? null : url.origin]);
     let dispatcher = this.#dispatchers.get(key);
     if (dispatcher === undefined) {
-      dispatcher = makeDispatcher(proxy, { ...(ca === undefined ? {} : { ca }), rejectUnauthorized: !spec.insecure });
+      dispatcher = makeDispatcher(proxy, { ...tls, rejectUnauthorized: !spec.insecure });
       this.#dispatchers.set(key, dispatcher);
     }
     return dispatcher;
@@ -85,15 +91,22 @@ export class Network {
   }
 }
 
-async function readAuthorities(path: string): Promise<string> {
+/** PEM texts. */
+interface TlsFiles {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+async function readPem(what: string, path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    throw new PosteError('tls', `the certificate authorities in ${path} cannot be read`, { cause: error });
+    throw new PosteError('tls', `the ${what} in ${printable(path)} cannot be read`, { hint: 'put it back, then `poste retry`', cause: error });
   }
 }
 
-function makeDispatcher(proxy: string | null, tls: { readonly ca?: string; readonly rejectUnauthorized: boolean }): Dispatcher {
+function makeDispatcher(proxy: string | null, tls: TlsFiles & { readonly rejectUnauthorized: boolean }): Dispatcher {
   const timeouts = { timeout: CONNECT_TIMEOUT_MS, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS };
   if (proxy === null) return new Agent({ ...CLIENT, connect: { ...timeouts, ...tls } });
   if (!URL.canParse(proxy)) throw new PosteError('proxy', 'the proxy address is not a URL', { hint: 'check --proxy and HTTPS_PROXY' });

@@ -1,8 +1,10 @@
+import { weaker, type JoinProof } from '../domain/provenance.js';
+import type { Extent } from '../domain/segments.js';
 import type { PartHeader } from '../store/extents.js';
 import type { Asked } from './ask.js';
 
 /** What an answer that begins a file tells of it. `changes` is how often the file has changed under this download so far. */
-export function headerOf({ answer, hosts }: Asked, total: number | null, changes: number): PartHeader {
+export function headerOf({ answer, hosts, tls }: Asked, total: number | null, changes: number): PartHeader {
   const { validators, status, etag, lastModified, contentType, contentEncoding } = answer;
   return {
     total,
@@ -20,6 +22,32 @@ export function headerOf({ answer, hosts }: Asked, total: number | null, changes
       contentType,
       contentEncoding,
       resumes: [],
+      tls,
     },
   };
+}
+
+/** Of a download that broke off a thousand times, the last joins tell enough. */
+const MOST_RESUMES = 50;
+
+/** A join that is about to be made. */
+export interface Resumed {
+  readonly offset: number;
+  readonly proof: JoinProof;
+  /** Bytes before the offset that come again with this answer. */
+  readonly overlap: number;
+  /** What came again before, of an answer that was cut. */
+  readonly compared: Extent | null;
+}
+
+/** What is known of a file when an answer continues it; the same object when that is nothing new. `null`: it is no resume. */
+export function continuedBy(header: PartHeader, { hosts, tls }: Asked, total: number | null, resumed: Resumed | null): PartHeader {
+  const { provenance } = header;
+  const weakest = weaker(provenance.tls, tls);
+  if (resumed === null) return weakest === provenance.tls ? header : { ...header, provenance: { ...provenance, tls: weakest } };
+  const { offset, proof, overlap, compared } = resumed;
+  const before = compared?.end === offset - overlap ? compared.end - compared.start : 0;
+  const others = provenance.resumes.filter((join) => join.offset !== offset).slice(1 - MOST_RESUMES);
+  const resumes = [...others, { offset, proof, overlapCompared: overlap + before, host: hosts.at(-1) ?? provenance.finalHost }];
+  return { ...header, total, provenance: { ...provenance, resumes, tls: weakest } };
 }

@@ -6,10 +6,10 @@ import { parseRetryAfter } from '../domain/retry.js';
 import type { Asked } from './ask.js';
 import type { AttemptOutcome } from './attempt.js';
 
-/** What an error status means for a task of which `kept` bytes are here, or were once when `hadBytes`. */
-export function refuse(asked: Asked, kept: number, hadBytes: boolean): AttemptOutcome {
+/** What an error status means for a task of which `kept` bytes are here, or were once when `hadBytes`. `scrub` comes before anything is cut. */
+export function refuse(asked: Asked, kept: number, hadBytes: boolean, scrub: (text: string) => string): AttemptOutcome {
   const { status } = asked.answer;
-  const error = errorInfo(refusal(status, asked.hosts.at(-1) ?? '', printable(asked.statusText, 80)));
+  const error = errorInfo(refusal(status, asked.hosts.at(-1) ?? '', printable(scrub(asked.statusText), 80)));
   const told = kept === 0 ? error : { ...error, message: `${error.message}; ${kept} bytes are kept` };
   if (error.transient) {
     const retryAfterMs = parseRetryAfter(single(asked.fields, 'retry-after'), Date.now());

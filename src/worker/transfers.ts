@@ -98,7 +98,7 @@ export class Transfers {
   start(task: Task): void {
     const abort = new AbortController();
     const ended = this.#run(task, abort.signal)
-      .catch((error: unknown) => this.#record(task.number, failure(errorInfo(error))))
+      .catch((error: unknown) => this.#record(task, failure(errorInfo(error))))
       // What cannot even be recorded now is a journal that cannot be written, and that ends the worker's loop.
       .catch(() => undefined)
       .finally(() => {
@@ -134,7 +134,7 @@ export class Transfers {
     const { number } = task;
     const missing = owned.secrets.missing(number, task.spec);
     if (missing !== null) {
-      await this.#record(number, without(missing));
+      await this.#record(task, without(missing));
       return;
     }
     await undoFinish(this.#temp, number);
@@ -174,7 +174,7 @@ export class Transfers {
       this.#throttle,
       signal,
     );
-    await this.#record(number, outcome);
+    await this.#record(task, outcome);
   }
 
   /** False when nothing need be asked for, because what would come does not fit. */
@@ -193,8 +193,11 @@ export class Transfers {
     }
   }
 
-  async #record(number: number, outcome: AttemptOutcome): Promise<void> {
+  /** What became of a transfer that began with `asked`. Of what is asked for otherwise by now it says nothing. */
+  async #record(asked: Task, outcome: AttemptOutcome): Promise<void> {
+    const { number } = asked;
     const task = this.#task(number);
+    if (basisOf(task) !== basisOf(asked)) return;
     switch (outcome.kind) {
       case 'stopped':
         return;
@@ -230,6 +233,7 @@ export class Transfers {
       size,
       sha256,
       length,
+      checksum: task.spec.checksum === null ? null : { ...task.spec.checksum, matched: true as const },
       attempts: task.attempts,
       finishedAt: new Date().toISOString(),
       claimedTo: null,
@@ -238,11 +242,16 @@ export class Transfers {
     };
     const { file, modifiedAt } = await finish(this.#temp, task.number, outcome.partGeneration, name);
     await writeReceipt(owned.paths, receipt, provenance);
-    const events = await this.#commit([{ type: 'task.finished', task: task.number, name, file, size, sha256, length, modifiedAt }]);
-    // Cancelled meanwhile: the bytes become a part again, so that `retry` and `--purge` find them where they look.
-    if (events === 0) await undoFinish(this.#temp, task.number);
+    // A digest that was given while it was verified was not compared: that it is still the same is looked at in turn with all requests.
+    const { length: told } = await owned.journal.commit((session) => {
+      const now = session?.tasks.get(task.number);
+      if (now === undefined || basisOf(now) !== basisOf(task)) return [];
+      return [{ type: 'task.finished', task: task.number, name, file, size, sha256, length, modifiedAt }];
+    });
+    // Cancelled, or asked for otherwise, meanwhile: the bytes become a part again, so that `retry` and `--purge` find them where they look.
+    if (told === 0) await undoFinish(this.#temp, task.number);
     else await removeParts(this.#temp, task.number);
-    if (events > 0) await owned.secrets.drop(task.number);
+    if (told > 0) await owned.secrets.drop(task.number);
   }
 
   /** The one place that decides about another try. */

@@ -166,7 +166,8 @@ class Shift {
     const waits = [...plan.stop, ...plan.wait];
     if (waits.length > 0) await journal.commit(() => waits.map(({ task, reasons }) => ({ type: 'task.waiting', task: task.number, reasons })));
     for (const task of plan.start) this.#transfers.start(task);
-    await settleSession(this.#owned);
+    // A transfer that has told of its end has still to put its secrets away: killed before, the session must not look settled.
+    if (this.#transfers.running.size === 0) await settleSession(this.#owned);
     this.#hooks.runDue(this.#session(), now);
     const next = Math.min(plan.nextAt ?? Number.POSITIVE_INFINITY, this.#hooks.nextAt(this.#session()) ?? Number.POSITIVE_INFINITY);
     return Math.max(SHORTEST_SLEEP_MS, Math.min(LONGEST_SLEEP_MS, next - now, this.#gates.dueIn(performance.now())));

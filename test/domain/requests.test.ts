@@ -153,10 +153,10 @@ describe('the other commands', () => {
       { kind: 'forget', mode: 'cancel', purge: true },
       [...[1, 2, 3, 4, 5].map((n) => `cancelled ${n}`), 'forgotten'],
     ],
-    ['a new link for several tasks is refused', { kind: 'set', names: [], settings: {}, spec: {}, url: { redacted: 'u', hash: 'h', secret: null } }, 'usage'],
+    ['a new link for several tasks is refused', { kind: 'set', names: [], settings: {}, spec: {}, url: { redacted: 'https://example.org/u', hash: 'h', secret: null } }, 'usage'],
     [
       'a new link for one that failed lets it go on',
-      { kind: 'set', names: ['7'], settings: {}, spec: {}, url: { redacted: 'u', hash: 'h', secret: null } },
+      { kind: 'set', names: ['7'], settings: {}, spec: {}, url: { redacted: 'https://example.org/u', hash: 'h', secret: null } },
       ['changed 7', 'retried 7'],
     ],
   ];
@@ -184,7 +184,7 @@ const names = fc.array(fc.oneof(number.map(String), number.map((n) => `file-${n}
 const anyNew = fc
   .record({ url: number.map(String), paused: fc.boolean(), forceNew: fc.boolean(), user: fc.boolean(), to: fc.constantFrom(null, '/d/', '/d/f') })
   .map(({ url, paused, forceNew, user, to }) => newTask(url, { paused, forceNew, secrets: { url } }, { to, namedBy: user ? 'user' : 'url' }));
-const link = fc.option(fc.constant({ redacted: 'u', hash: 'h', secret: 'x' }));
+const link = fc.option(fc.constant({ redacted: 'https://example.org/u', hash: 'h', secret: 'x' }));
 const anyRequest: fc.Arbitrary<Request> = fc.oneof(
   { arbitrary: fc.array(anyNew, { maxLength: 4 }).map((tasks) => adding(...tasks)), weight: 4 },
   names.map((chosen): Request => ({ kind: 'pause', names: chosen })),
