@@ -56,17 +56,19 @@ export function bytesBefore(extents: readonly Extent[], offset: number): number 
 
 /** How much before a join is fetched again at most. */
 const OVERLAP_BYTES = 64 * 1024;
+/** Of what was compared already, so much is compared in every answer: the file may have changed since. A connection that brings less is as good as none. */
+const LEAST_OVERLAP_BYTES = 1024;
 
 /**
  * From where to ask for a segment, so that the bytes right before it come again and can be compared. What was compared
- * already is not asked for a third time: else a connection that never outlives the overlap would never get anywhere.
+ * already is not asked for a third time, but for its end: else a connection that never outlives the overlap would never get anywhere.
  * Without a known end one byte is always repeated, since byte N of N bytes is not a request that a server can grant.
  */
 export function overlapStart(extents: readonly Extent[], compared: Extent | null, segment: Segment, overlapBytes: number = OVERLAP_BYTES): number {
   const known = Math.min(overlapBytes, bytesBefore(extents, segment.start));
   const first = segment.start - known;
   const isDone = compared !== null && compared.start <= first && compared.end > first;
-  const start = isDone ? Math.min(compared.end, segment.start) : first;
+  const start = isDone ? Math.max(first, Math.min(compared.end, segment.start - LEAST_OVERLAP_BYTES)) : first;
   return segment.end === null ? Math.min(start, Math.max(0, segment.start - 1)) : start;
 }
 

@@ -3,7 +3,7 @@ import { checkRestarts } from '../domain/restarts.js';
 import { checkSize, sizeLimit } from '../domain/size.js';
 import { overlapStart, planSegments, requestEnd, type Segment } from '../domain/segments.js';
 import { scrubber } from '../domain/scrub.js';
-import { isTransientStatus } from '../domain/refusal.js';
+import { isTransientStatus, needOf } from '../domain/refusal.js';
 import { compareValidators, ifRangeOf } from '../domain/validators.js';
 import { canResume, evidenceOf, expectsPage, judge, resumeMode, type JudgedBy, type Known, type Mode, type Restart, type Verdict } from '../domain/verdict.js';
 import type { PartHeader } from '../store/extents.js';
@@ -222,7 +222,6 @@ export class Download {
     await this.#admit(asked, { ...part.header, total }, part.received);
     const overlap = Buffer.alloc(Math.min(OVERLAP_BYTES, join - start));
     await part.read(overlap, join - overlap.length);
-    // The next piece of the same attempt is no resume.
     const resumed = join === this.#continues ? null : { offset: join, proof, overlap: overlap.length, compared: part.compared };
     const header = continuedBy(part.header, asked, total, resumed);
     if (header !== part.header) await part.describe(header);
@@ -257,11 +256,15 @@ export class Download {
    */
   async #probed(part: PartFile, verdict: Verdict, { answer }: Asked): Promise<boolean> {
     const isDifferent = compareValidators(part.header.validators, answer.validators) === 'different';
-    if (verdict.kind === 'append' || verdict.kind === 'complete' || isDifferent || isTransientStatus(answer.status)) return false;
+    if (verdict.kind === 'append' || verdict.kind === 'complete' || verdict.kind === 'portal' || isDifferent) return false;
+    // What stands in the way of the file says nothing of its end.
+    if (isTransientStatus(answer.status) || needOf(answer.status) !== null) return false;
     const total = answer.contentRange?.total ?? (answer.status === 200 ? answer.contentLength : null);
     if (total !== null && total > part.received) {
       throw new PosteError('network', 'the connection closed before the end of the file', { transient: true });
     }
+    // Shorter than what is here: another file, unless these bytes are an encoding of it.
+    if (total !== null && total < part.received && part.header.contentEncoding === answer.contentEncoding) return false;
     if (total === part.received) await part.describe({ ...part.header, total });
     else this.#end = 'unverified';
     return true;

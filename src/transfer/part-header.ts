@@ -44,9 +44,13 @@ export interface Resumed {
 export function continuedBy(header: PartHeader, { hosts, tls }: Asked, total: number | null, resumed: Resumed | null): PartHeader {
   const { provenance } = header;
   const weakest = weaker(provenance.tls, tls);
-  if (resumed === null) return weakest === provenance.tls ? header : { ...header, provenance: { ...provenance, tls: weakest } };
+  if (resumed === null) {
+    // The next piece of one attempt is no resume; but it may be the first to say how long the file is.
+    return weakest === provenance.tls && total === header.total ? header : { ...header, total, provenance: { ...provenance, tls: weakest } };
+  }
   const { offset, proof, overlap, compared } = resumed;
-  const before = compared?.end === offset - overlap ? compared.end - compared.start : 0;
+  const from = offset - overlap;
+  const before = compared !== null && compared.start < from && compared.end >= from ? from - compared.start : 0;
   const others = provenance.resumes.filter((join) => join.offset !== offset).slice(1 - MOST_RESUMES);
   const resumes = [...others, { offset, proof, overlapCompared: overlap + before, host: hosts.at(-1) ?? provenance.finalHost }];
   return { ...header, total, provenance: { ...provenance, resumes, tls: weakest } };

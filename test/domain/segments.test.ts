@@ -60,6 +60,7 @@ test('the overlap is at most 64 KiB of bytes that are here, and never asks for b
       expect(start).toBeLessThanOrEqual(have);
       expect(start).toBeGreaterThanOrEqual(Math.max(0, have - 65_536));
       if (open && have > 0) expect(start).toBeLessThan(have);
+      expect(have - start).toBeGreaterThanOrEqual(Math.min(have, 1024));
       if (compared === null) expect(start).toBe(Math.max(0, have - 65_536));
       expect(have - start).toBeLessThanOrEqual(bytesBefore(extents, have));
     }),

@@ -74,34 +74,50 @@ const PERMANENT: ReadonlySet<FaultKind> = new Set<FaultKind>([
   'endless-preliminaries',
 ]);
 
-const PASSING = FAULT_KINDS.filter((kind) => kind !== 'plain' && !PERMANENT.has(kind));
+/** Only where the rest of a file is asked for can they be done, so they must be tried more often. */
+const ON_RESUME: readonly FaultKind[] = [
+  ...(['ranges-ignored', 'if-range-ignored', 'starts-before', 'starts-after', 'other-unit', 'end-before-start', 'no-content-range'] as const),
+  ...(['multipart', 'shorter-length'] as const),
+];
+const PASSING = [...ON_RESUME, ...FAULT_KINDS.filter((kind) => kind !== 'plain' && !PERMANENT.has(kind))];
+/** May come in answer to a request that was to tell whether a body was whole. */
+const UNHELPFUL: readonly FaultKind[] = ['login-page', 'no-entry', 'gone', 'server-error', 'hang-up', 'redirect', 'silence'];
 const MOST_STEPS = 10;
 
 export function scheduleOf(seed: number): Schedule {
   const choices = new Choices(`storm ${seed}`);
   const server = serverOf(choices);
-  const size = choices.chance(0.04) ? choices.int(0, 2) : choices.magnitude(3, choices.chance(0.2) ? 4_000_000 : 600_000);
+  const size = sizeOf(choices);
   const steps: Step[] = [];
-  // Each permanent error costs a user's `retry`: one storm in six has them.
-  let permanents = choices.chance(1 / 6) ? choices.int(1, 2) : 0;
+  // Each permanent error costs a user's `retry`: one storm in five has them.
+  let permanents = choices.chance(1 / 5) ? choices.int(1, 2) : 0;
   const isChangeable = choices.chance(0.5);
   for (let left = choices.int(2, MOST_STEPS); left > 0; left -= 1) {
     const isPermanent = permanents > 0 && choices.chance(0.3);
     if (isPermanent) permanents -= 1;
     const step = stepOf(choices, server, isPermanent ? [...PERMANENT] : PASSING, isChangeable);
     steps.push(step);
-    // A body that ends with its connection was cut, and nothing shows it: the next answer must be one that tells how long the file is.
-    if (step.framing === 'close' && step.cut?.how === 'fin') steps.push({ ...stepOf(choices, server, ['plain'], false), cut: { at: choices.next(), how: 'rst' } });
+    // A body that ends with its connection was cut, and nothing shows it: the next answer about the file must be one that tells how long it is.
+    if (step.framing === 'close' && step.cut?.how === 'fin') {
+      if (choices.chance(0.5)) steps.push({ ...stepOf(choices, server, ['plain'], false), kind: choices.pick(UNHELPFUL), cut: { at: choices.next(), how: 'rst' } });
+      steps.push({ ...stepOf(choices, server, ['plain'], isChangeable), cut: { at: choices.next(), how: 'rst' } });
+    }
   }
   return { seed, server, size, steps, hasDigest: choices.chance(0.2), hasSecret: choices.chance(0.3), kills: killsOf(choices, steps.length, size) };
+}
+
+/** Mostly more than what is fetched a second time before a join, so that there is something to join. */
+function sizeOf(choices: Choices): number {
+  if (choices.chance(0.2)) return choices.chance(0.25) ? choices.int(0, 2) : choices.magnitude(3, 100_000);
+  return choices.magnitude(120_000, choices.chance(0.1) ? 4_000_000 : 900_000);
 }
 
 function serverOf(choices: Choices): ServerKind {
   const usual = <T>(probability: number, value: T, others: readonly T[]): T => (choices.chance(probability) ? value : choices.pick(others));
   return {
     tls: choices.chance(1 / 8),
-    validators: usual<ServerKind['validators']>(0.4, 'etag', ['etag+date', 'date', 'recent-date', 'weak', 'weak+date', 'doubled', 'none']),
-    ranges: usual<ServerKind['ranges']>(0.75, 'honour', ['ignore', 'not-with-if-range']),
+    validators: usual<ServerKind['validators']>(0.5, 'etag', ['etag+date', 'date', 'recent-date', 'weak', 'weak+date', 'doubled', 'none']),
+    ranges: usual<ServerKind['ranges']>(0.8, 'honour', ['ignore', 'not-with-if-range']),
     framing: usual<Framing>(0.6, 'length', ['chunked', 'close', 'http10']),
     total: usual<ServerKind['total']>(0.93, 'told', ['star']),
     connections: choices.chance(0.2) ? choices.int(1, 2) : Number.POSITIVE_INFINITY,
@@ -125,7 +141,7 @@ function stepOf(choices: Choices, server: ServerKind, kinds: readonly FaultKind[
 }
 
 function cutOf(choices: Choices): Cut {
-  const at = choices.chance(0.2) ? choices.pick([0, 1, 2, -1, -2]) : choices.next();
+  const at = choices.chance(0.15) ? choices.pick([0, 1, 2, -1, -2]) : choices.next();
   return { at, how: choices.chance(0.12) ? choices.pick(['stall', 'trickle'] as const) : choices.pick(['fin', 'rst'] as const) };
 }
 

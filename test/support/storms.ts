@@ -20,7 +20,7 @@ const ENV = { POSTE_BACKOFF: '0.02' };
 const STALL = '500ms';
 const LOOK_MS = 25;
 /** Whatever is not over by then is stuck: on an idle machine the slowest take a tenth of it. */
-const DEADLINE_MS = 180_000;
+const DEADLINE_MS = Number(process.env["STORM_DEADLINE"] ?? 180_000);
 /** How often a user says `retry`. */
 const MOST_RETRIES = 12;
 

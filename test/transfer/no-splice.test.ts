@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { altered, content, inTurn, loginPage, serve, sha256, startOrigin, status, type ServeOptions } from '../support/origin.js';
+import { altered, content, inTurn, loginPage, serve, sha256, startOrigin, status, type Behaviour, type ServeOptions } from '../support/origin.js';
 import { makeRig } from './rig.js';
 
 const SIZE = 1_500_000;
@@ -145,4 +145,33 @@ test('#16 416 that names our size is the end, only if the version agrees', async
     expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(half) });
     expect(rig.told.restarts.length === 0).toBe(ends);
   }
+});
+
+test('#13 a range tells where a body ended that ended with its connection: asked once, not for ever', async () => {
+  await using origin = await startOrigin(({ n }) => serve(file, { etag: '"1"', contentLength: 'none', ranges: n === 1 ? 'ignore' : 'honour' }));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  expect(await rig.run()).toMatchObject({ kind: 'complete', sha256: sha256(file), length: 'verified' });
+  expect(origin.log).toHaveLength(2);
+});
+
+test.each<[string, Behaviour, object]>([
+  ['a log-in page', loginPage(), { kind: 'retry', waitFor: 'portal' }],
+  ['403', status(403), { kind: 'needs', code: 'needs-auth' }],
+  ['404', status(404), { kind: 'needs', code: 'needs-url' }],
+  ['a file that is shorter than what is here', serve(file.subarray(0, CUT - 1)), { kind: 'complete', sha256: sha256(file.subarray(0, CUT - 1)) }],
+])('#13 %s in answer to whether a body that ended with its connection was whole does not make it whole', async (_name, answer, outcome) => {
+  const cut = serve(file, { contentLength: 'none', ranges: 'ignore', truncateAt: CUT });
+  await using origin = await startOrigin(inTurn(cut, answer));
+  await using rig = await makeRig({ url: origin.at('/file.bin') });
+  expect(await rig.run()).toMatchObject(outcome);
+  origin.script = () => serve(file);
+  if (!('sha256' in outcome)) expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
+});
+
+test('#10 bytes that were compared before the file changed under its ETag are compared again', async () => {
+  const other = altered(file, 0);
+  const good = { etag: '"1"' };
+  await using origin = await startOrigin(inTurn(serve(file, { ...good, truncateAt: CUT }), serve(file, { ...good, truncateAt: 64 * 1024 }), serve(other, good)));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(other) });
 });
