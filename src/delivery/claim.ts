@@ -7,6 +7,7 @@ import { usersUmask } from '../platform/umask.js';
 import { diskError } from '../store/disk-error.js';
 import { systemCode } from '../store/files.js';
 import { isOwnDir } from '../store/own-dir.js';
+import { withReserve } from '../store/reserve.js';
 import { sha256Of } from './digest.js';
 import { choosePath, type OnConflict } from './destination.js';
 import { takeTurn, type Turn } from './intent.js';
@@ -39,7 +40,7 @@ export type ClaimOutcome =
 export async function claimTask(request: ClaimRequest): Promise<ClaimOutcome> {
   const { paths, task: number, destination, insideHook, waitMs } = request;
   const move = { kind: 'link', to: destination } as const;
-  const turn = await takeTurn(paths, { task: number, by: 'claim', eventId: null, move, insideHook }, waitMs);
+  const turn = await withReserve(paths.reserve, () => takeTurn(paths, { task: number, by: 'claim', eventId: null, move, insideHook }, waitMs));
   try {
     const { task, completed } = await settleLeft(turn, request);
     if (task.state.kind === 'claimed') await turn.close();

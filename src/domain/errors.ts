@@ -102,8 +102,14 @@ export function errorInfo(thrown: unknown): ErrorInfo {
 /** What the operating system refused that nobody on the way had a better word for. */
 function systemError(thrown: unknown): { code: ErrorCode; transient: boolean } | null {
   if (!(thrown instanceof Error) || !('syscall' in thrown) || !('code' in thrown)) return null;
-  const code = thrown.code === 'ENOSPC' || thrown.code === 'EDQUOT' ? 'disk-full' : 'io';
-  return { code, transient: code === 'disk-full' || isShortage(thrown.code) };
+  const known = knownCode(String(thrown.code));
+  const code = known === 'ENOSPC' || known === 'EDQUOT' ? 'disk-full' : 'io';
+  return { code, transient: code === 'disk-full' || isShortage(known) };
+}
+
+/** A system error's code as the manual has it: Node has no name for a used up quota, and gives its number on Linux or on macOS. */
+export function knownCode(code: string): string {
+  return code === 'Unknown system error -122' || code === 'Unknown system error -69' ? 'EDQUOT' : code;
 }
 
 /** Whether a system error's code means that this process, or all of them, had too much open or in memory at that moment. */

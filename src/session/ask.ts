@@ -9,6 +9,7 @@ import { isForgettable, leaveEmpty, openOwned, removeSession, serveInbox, settle
 import { JournalReader } from '../store/journal-reader.js';
 import { readOwner, take, type Owner, type Ownership } from '../store/ownership.js';
 import { sessionPaths, type SessionPaths } from '../store/paths.js';
+import { withReserve } from '../store/reserve.js';
 import { VERSION } from '../platform/version.js';
 import { noSession, readSession } from './read.js';
 import { startWorker, workerFailed, type StartingWorker } from './worker-process.js';
@@ -39,6 +40,11 @@ export type Granted = Answer & { ok: true };
  * @throws PosteError the refusal; `worker` when nobody answers in time; `owned-elsewhere` for another host's session
  */
 export async function ask(asking: Asking, request: Request): Promise<Granted> {
+  // What brings more work has no right to the last blocks.
+  return request.kind === 'add' ? askOnce(asking, request) : withReserve(asking.paths.reserve, () => askOnce(asking, request));
+}
+
+async function askOnce(asking: Asking, request: Request): Promise<Granted> {
   const { paths, needsWorker } = asking;
   let requestId = await submit(paths, request);
   const deadline = performance.now() + (asking.deadlineMs ?? DEADLINE);

@@ -5,7 +5,8 @@ import { PosteError } from '../domain/errors.js';
 import { sameIgnoringCase } from '../domain/ids.js';
 import { systemCode } from '../store/files.js';
 import { dirFault, lstatIfThere, makeDir } from '../store/own-dir.js';
-import { isGrave, sessionsDir } from '../store/paths.js';
+import { isGrave, reservePath, sessionsDir } from '../store/paths.js';
+import { keepReserve } from '../store/reserve.js';
 
 /** Where poste keeps everything; absolute. Nothing is created or checked here. */
 export function homePath(env: NodeJS.ProcessEnv, platform: NodeJS.Platform = process.platform): string {
@@ -33,6 +34,7 @@ export async function checkHome(home: string): Promise<void> {
 export async function makeHome(home: string): Promise<void> {
   const sessions = sessionsDir(home);
   await makeDir(sessions);
+  await keepReserve(reservePath(home));
   for (const name of await readdir(sessions)) {
     // Someone else may be at it, or the disk refuses: then it stays for the next time.
     if (isGrave(name)) await rm(join(sessions, name), { recursive: true, force: true }).catch(() => undefined);

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { link, lstat, mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
-import { PosteError } from '../domain/errors.js';
+import { knownCode, PosteError } from '../domain/errors.js';
 import { unseal } from './sealed.js';
 
 /** No file of ours comes near it, in bytes; a hole that a power cut left, or something put there, may. */
@@ -10,7 +10,7 @@ const TOO_LONG = 256 * 1024 * 1024;
 
 /** The `code` of a system error (`ENOENT`, `EEXIST`, …), or `undefined` for anything else. */
 export function systemCode(thrown: unknown): string | undefined {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined;
+  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? knownCode(thrown.code) : undefined;
 }
 
 /** Makes new directories survive a power cut, from the `first` that was made (none were, when undefined) down to `path`. */

@@ -76,8 +76,10 @@ export async function serveInbox(owned: OwnedSession, serving: Serving): Promise
     });
     if (decision === undefined) continue;
     await serving.quiesce();
+    // What makes room comes before what needs some.
+    const answer = await purged(owned.journal.session, decision);
     await keepWantedSecrets(owned, new Map([...givenAgain(owned, decision.secrets), ...relinked(owned, decision.links)]));
-    await tell(owned, requestId, await purged(owned.journal.session, decision));
+    await tell(owned, requestId, answer);
   }
   return owned.journal.session?.forgotten !== true;
 }

@@ -3,6 +3,8 @@ import { dirname, join } from 'node:path';
 /** Every path of a session, and the only place that builds one. `temp` is the session's own folder, or `--temp-dir`'s. */
 export interface SessionPaths {
   readonly dir: string;
+  /** Of the whole home. */
+  readonly reserve: string;
   readonly journal: string;
   readonly lock: string;
   readonly guardLock: string;
@@ -33,10 +35,15 @@ export function isGrave(name: string): boolean {
 
 const GRAVE = '.forgotten-';
 
+export function reservePath(home: string): string {
+  return join(home, 'reserve');
+}
+
 export function sessionPaths(home: string, id: string): SessionPaths {
   const dir = join(sessionsDir(home), id);
   return {
     dir,
+    reserve: reservePath(home),
     journal: join(dir, 'journal.ndjson'),
     lock: join(dir, 'worker.lock'),
     guardLock: join(dir, 'guard.lock'),

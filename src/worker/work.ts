@@ -21,6 +21,7 @@ import {
 } from '../store/owned-session.js';
 import type { Ownership } from '../store/ownership.js';
 import type { SessionPaths } from '../store/paths.js';
+import { keepReserve } from '../store/reserve.js';
 import { Doorbell } from './doorbell.js';
 import { expire } from './expiry.js';
 import { Gates } from './gates.js';
@@ -52,6 +53,7 @@ export async function work({ id, home, paths, ownership, end }: Work): Promise<v
   }
   const { pid } = process;
   await owned.journal.commit(() => [{ type: 'worker.started', pid, version: VERSION }]);
+  await keepReserve(paths.reserve);
   await recoverIntents(paths, session, recordClaimIn(owned));
   const reason = await new Shift(owned, home, session.temp, end).run();
   if (reason === 'forgotten') {

@@ -99,6 +99,11 @@ export class Machine implements AsyncDisposable {
     if (code !== 0) throw new Error(`the power could not be cut: exit ${String(code)}`);
   }
 
+  /** Has the kernel find an error in the disk of `state`: mounted with errors=remount-ro, it is read-only from now on. */
+  async damage(): Promise<void> {
+    await this.#run(`echo damaged > /sys/fs/ext4/$(basename $(findmnt -n -o SOURCE state))/trigger_fs_error`);
+  }
+
   /** Lets the system write what is dirty, as it does by itself now and then; not waited for. */
   writeBack(): void {
     spawn(this.enter[0] ?? '', [...this.enter.slice(1), 'sync', '-f', join(this.#dir, 'state')], { stdio: 'ignore' }).on('error', () => undefined);
