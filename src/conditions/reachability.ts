@@ -20,6 +20,8 @@ interface Known {
 
 const PROBE_EVERY_MS = 2000;
 const PROBE_LIMIT_MS = 3000;
+/** An answer that took so long came to a second packet: the first was lost (RFC 6298, section 2). */
+const FIRST_LOST_MS = 1000;
 /** Of many hosts in trouble, a few tell as much. */
 const MOST_PEERS = 4;
 /** A dead first address must not use up the time of a probe. */
@@ -64,8 +66,9 @@ export class Reachability {
   }
 
   async #ask(key: string, peer: Peer, known: Known): Promise<void> {
+    const askedAt = performance.now();
     const answers = await this.#probe(peer, this.#stop.signal);
-    const wasDown = known.state === 'down';
+    const wasDown = known.state === 'down' || performance.now() - askedAt >= FIRST_LOST_MS;
     known.probing = false;
     known.state = answers ? 'up' : 'down';
     // Forgotten meanwhile, it is nobody's trouble any more.

@@ -5,7 +5,9 @@ import type { Reason, Task, TaskSecrets } from '../domain/task.js';
 import type { Network } from '../transfer/network.js';
 
 /** A connection that has been quiet for so long is looked into. */
-const SILENT_MS = 3000;
+const SILENT_MS = 2000;
+/** One from an address that this machine does not have any more, sooner. */
+const MOVED_MS = 1000;
 
 /** The last failure of a task that waits to be tried again. */
 export interface Failure {
@@ -39,7 +41,7 @@ export class NetworkWatch {
 
   /** Once a second or so. */
   look(tasks: Iterable<Task>, secretsOf: (task: number) => TaskSecrets): void {
-    if (this.#network.dropMoved(SILENT_MS, ownAddresses())) this.#isBack();
+    if (this.#network.dropMoved(MOVED_MS, ownAddresses())) this.#isBack();
     this.#reachability.look(this.#troubled(tasks, secretsOf), performance.now());
   }
 
