@@ -68,6 +68,9 @@ function words(event: SessionEvent): string {
       return `on-${event.hook}, run ${event.run}`;
     case 'hook.finished':
       return `on-${event.hook}: ${event.message}${event.retryAt === null ? '' : `; run again ${until(event.retryAt)}`}`;
+    default:
+      // A later poste may know more kinds.
+      return '';
   }
 }
 

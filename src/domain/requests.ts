@@ -93,6 +93,11 @@ function decideOrThrow(id: string, session: Session | null, requestId: string, r
       return { ...NOTHING, events: request.upTo > session.ackedSeq ? [{ type: 'session.acknowledged', upTo: request.upTo }] : [] };
     case 'forget':
       return forget(session, request.mode, request.purge);
+    default:
+      // Of a command that is newer than this worker. Unanswered it would end this worker, and every one after it.
+      throw new PosteError('newer-version', 'the worker is of an older poste and does not know this request; nothing was done', {
+        hint: 'poste pause and poste resume it: the next worker is the new one',
+      });
   }
 }
 
