@@ -1,6 +1,7 @@
 import type { Answer } from './answer.js';
 import { nameFromUrl } from './file-name.js';
 import type { JoinProof } from './provenance.js';
+import { isTransientStatus, needOf } from './refusal.js';
 import type { Representation, TaskSpec } from './task.js';
 import { compareValidators, ifRangeOf, type Validators } from './validators.js';
 
@@ -168,6 +169,23 @@ function judgeRest(known: Known, asked: JudgedBy, answer: Answer): Verdict {
     default:
       return { kind: 'status' };
   }
+}
+
+/**
+ * What an answer to a request for the end tells of a body that ended with its connection, and may have been cut: whether the `received` bytes
+ * are all, or `unknown` when nothing here tells and nothing will. `follow` is an answer to be taken like any other.
+ */
+export function judgeEnd(known: Known, received: number, verdict: Verdict, answer: Answer): 'whole' | 'cut' | 'unknown' | 'follow' {
+  if (verdict.kind === 'append' || verdict.kind === 'complete' || verdict.kind === 'portal') return 'follow';
+  // What stands in the way of the file says nothing of its end, nor does what carries no file.
+  if (isTransientStatus(answer.status) || needOf(answer.status) !== null || [204, 304, 412].includes(answer.status)) return 'follow';
+  if (compareValidators(known.validators, answer.validators) === 'different') return 'follow';
+  const total = answer.contentRange?.total ?? (answer.status === 200 ? answer.contentLength : null);
+  if (total === null) return 'unknown';
+  if (total === received) return 'whole';
+  if (total > received) return 'cut';
+  // Shorter than what is here: another file, unless these bytes are an encoding of it.
+  return known.contentEncoding === answer.contentEncoding ? 'follow' : 'unknown';
 }
 
 function lengthFits(answer: Answer, range: { readonly start: number; readonly end: number }): boolean {

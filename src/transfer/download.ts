@@ -3,9 +3,8 @@ import { checkRestarts } from '../domain/restarts.js';
 import { checkSize, sizeLimit } from '../domain/size.js';
 import { overlapStart, planSegments, requestEnd, type Segment } from '../domain/segments.js';
 import { scrubber } from '../domain/scrub.js';
-import { isTransientStatus, needOf } from '../domain/refusal.js';
-import { compareValidators, ifRangeOf } from '../domain/validators.js';
-import { canResume, evidenceOf, expectsPage, judge, resumeMode, type JudgedBy, type Known, type Mode, type Restart, type Verdict } from '../domain/verdict.js';
+import { ifRangeOf } from '../domain/validators.js';
+import { canResume, evidenceOf, expectsPage, judge, judgeEnd, resumeMode, type JudgedBy, type Known, type Mode, type Restart, type Verdict } from '../domain/verdict.js';
 import type { PartHeader } from '../store/extents.js';
 import type { PartFile } from '../store/part.js';
 import { createPart, openPart, removeParts } from '../store/part-file.js';
@@ -21,6 +20,8 @@ import type { Throttle } from './throttle.js';
 
 /** Bytes before a join that must come again and be equal. */
 const OVERLAP_BYTES = 64 * 1024;
+/** Answers in a row without a new byte after which an attempt ends, whatever they were: what comes next is a wait. */
+const MOST_FRUITLESS = 12;
 const WHOLE: Segment = { start: 0, end: null };
 /** With a rate limit, a piece at a time: what waits unread in buffers is lost with a killed worker (nginx on loopback: 4.5 MB a kill). */
 const LIMITED_BYTES = 768 * 1024;
@@ -75,13 +76,16 @@ export class Download {
 
   async run(): Promise<AttemptOutcome> {
     await this.#open();
-    for (;;) {
+    for (let fruitless = 0; fruitless <= MOST_FRUITLESS; ) {
       const part = this.#part;
       const segment = this.#nextSegment();
       if (part !== null && segment === null) return await complete(part, this.#job, this.#observer, this.#name, this.#signal);
+      const { received } = this;
       const outcome = await this.#fetch(segment ?? WHOLE);
       if (outcome !== null) return outcome;
+      fruitless = this.received > received ? 0 : fruitless + 1;
     }
+    throw new PosteError('malformed-answer', 'the server answers and answers, and the file comes no further', { transient: true });
   }
 
   /** Syncs and closes the part file. Never rejects. */
@@ -250,22 +254,12 @@ export class Download {
     }
   }
 
-  /**
-   * A body that ended with its connection may have been cut. The answer to a request for its end tells, or nobody does.
-   * True when that settles it one way or the other.
-   */
+  /** Takes what an answer tells of the end of a body that ended with its connection. False when it must be followed like any other. */
   async #probed(part: PartFile, verdict: Verdict, { answer }: Asked): Promise<boolean> {
-    const isDifferent = compareValidators(part.header.validators, answer.validators) === 'different';
-    if (verdict.kind === 'append' || verdict.kind === 'complete' || verdict.kind === 'portal' || isDifferent) return false;
-    // What stands in the way of the file says nothing of its end.
-    if (isTransientStatus(answer.status) || needOf(answer.status) !== null) return false;
-    const total = answer.contentRange?.total ?? (answer.status === 200 ? answer.contentLength : null);
-    if (total !== null && total > part.received) {
-      throw new PosteError('network', 'the connection closed before the end of the file', { transient: true });
-    }
-    // Shorter than what is here: another file, unless these bytes are an encoding of it.
-    if (total !== null && total < part.received && part.header.contentEncoding === answer.contentEncoding) return false;
-    if (total === part.received) await part.describe({ ...part.header, total });
+    const end = judgeEnd(part.header, part.received, verdict, answer);
+    if (end === 'follow') return false;
+    if (end === 'cut') throw new PosteError('network', 'the connection closed before the end of the file', { transient: true });
+    if (end === 'whole') await part.describe({ ...part.header, total: part.received });
     else this.#end = 'unverified';
     return true;
   }

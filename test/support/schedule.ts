@@ -81,7 +81,7 @@ const ON_RESUME: readonly FaultKind[] = [
 ];
 const PASSING = [...ON_RESUME, ...FAULT_KINDS.filter((kind) => kind !== 'plain' && !PERMANENT.has(kind))];
 /** May come in answer to a request that was to tell whether a body was whole. */
-const UNHELPFUL: readonly FaultKind[] = ['login-page', 'no-entry', 'gone', 'server-error', 'hang-up', 'redirect', 'silence'];
+const UNHELPFUL: readonly FaultKind[] = ['login-page', 'no-entry', 'gone', 'server-error', 'hang-up', 'redirect', 'silence', '204', '304', '412'];
 const MOST_STEPS = 10;
 
 export function scheduleOf(seed: number): Schedule {

@@ -185,7 +185,7 @@ function retryAfter(form: (typeof RETRY_AFTER)[number]): string {
   return form === 'date' ? new Date(Date.now() + 1000).toUTCString() : form;
 }
 
-function without<K extends keyof ServeOptions>(options: ServeOptions, ...keys: readonly K[]): ServeOptions {
+function without(options: ServeOptions, ...keys: readonly (keyof ServeOptions)[]): ServeOptions {
   return Object.fromEntries(Object.entries(options).filter(([key]) => !keys.some((left) => left === key)));
 }
 

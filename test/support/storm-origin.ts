@@ -4,7 +4,7 @@ import type { Certificate } from './certificates.js';
 import { content, sha256 } from './content.js';
 import type { Behaviour, OriginRequest } from './exchange.js';
 import { startOrigin, type Origin } from './origin.js';
-import type { FaultKind, Kill, Schedule, Step } from './schedule.js';
+import type { Kill, Schedule, Step } from './schedule.js';
 import { FAULTS, isResume, type Scene, type Version } from './storm-faults.js';
 
 const GOOD = { kind: 'plain', cut: null, bytesPerSecond: Number.POSITIVE_INFINITY, change: null, choice: 0 } as const;
@@ -177,7 +177,7 @@ export class StormOrigin implements AsyncDisposable {
     if (headers.has(SECRET)) this.#leaks.push(path);
   }
 
-  #count(what: FaultKind | string): void {
+  #count(what: string): void {
     this.met.set(what, (this.met.get(what) ?? 0) + 1);
   }
 

@@ -20,7 +20,7 @@ const ENV = { POSTE_BACKOFF: '0.02' };
 const STALL = '500ms';
 const LOOK_MS = 25;
 /** Whatever is not over by then is stuck: on an idle machine the slowest take a tenth of it. */
-const DEADLINE_MS = Number(process.env["STORM_DEADLINE"] ?? 180_000);
+const DEADLINE_MS = 90_000;
 /** How often a user says `retry`. */
 const MOST_RETRIES = 12;
 
@@ -90,7 +90,7 @@ class StormSession {
     if (this.#worker.mostDescriptors > most) this.#worker.findings.push(`a worker had ${this.#worker.mostDescriptors} descriptors open`);
     const seeds = this.#origins.map(({ schedule }) => schedule.seed);
     return {
-      storms: await Promise.all(this.#origins.map((origin, index) => this.#judge(origin, index + 1, files.get(index + 1)))),
+      storms: this.#origins.map((origin, index) => this.#judge(origin, index + 1, files.get(index + 1))),
       kills: this.#worker.kills,
       mostDescriptors: this.#worker.mostDescriptors,
       failures: this.#failures,
