@@ -7,6 +7,8 @@ export interface OriginRequest {
   readonly n: number;
   /** 1, 2, … in the order that connections were accepted. */
   readonly connection: number;
+  /** The port that the client's side of it has. */
+  readonly clientPort: number;
   readonly time: number;
   readonly method: string;
   /** As sent: an absolute URL when the client takes this origin for a proxy. */

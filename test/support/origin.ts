@@ -129,7 +129,7 @@ export class Origin implements AsyncDisposable {
 
   async #converse(socket: Socket, raw: Socket, connection: number): Promise<void> {
     for await (const head of requestHeads(socket)) {
-      const entry = parseRequest(head, this.log.length + 1, connection);
+      const entry = parseRequest(head, this.log.length + 1, connection, raw.remotePort ?? 0);
       this.log.push(entry);
       this.#active += 1;
       const onSent = (): void => this.#options.onSent?.(entry);
@@ -180,7 +180,7 @@ async function* requestHeads(socket: Socket): AsyncGenerator<string> {
   }
 }
 
-function parseRequest(head: string, n: number, connection: number): LogEntry {
+function parseRequest(head: string, n: number, connection: number, clientPort: number): LogEntry {
   const [requestLine = '', ...lines] = head.split('\r\n');
   const [method = '', path = ''] = requestLine.split(' ');
   const rawHeaders = lines.map((line): readonly [string, string] => {
@@ -197,6 +197,7 @@ function parseRequest(head: string, n: number, connection: number): LogEntry {
   return {
     n,
     connection,
+    clientPort,
     time: Date.now(),
     method,
     path,

@@ -57,6 +57,18 @@ export class SessionWorker {
     });
   }
 
+  /** SIGSTOP: from here on it does nothing, as if it were dead. Resolves when the system has seen to that. False when there was none. */
+  async freeze(): Promise<boolean> {
+    const pid = this.#pid;
+    if (pid === null || !(await this.lives())) return false;
+    process.kill(pid, 'SIGSTOP');
+    while ((await stateOf(pid)) !== 'T') {
+      if (!(await this.lives())) return false;
+      await delay(1);
+    }
+    return true;
+  }
+
   /** kill -9; resolves when it is dead. False when there was none to kill. */
   async kill(): Promise<boolean> {
     const pid = this.#pid;
@@ -72,8 +84,8 @@ export class SessionWorker {
   async lives(): Promise<boolean> {
     const pid = this.#pid;
     if (pid === null || this.#exited !== null) return false;
-    const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-    if (stat === '' || / [ZX] /.test(stat.slice(stat.lastIndexOf(')')))) return false;
+    const state = await stateOf(pid);
+    if (state === null || state === 'Z' || state === 'X') return false;
     const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
     this.mostDescriptors = Math.max(this.mostDescriptors, descriptors.length);
     return true;
@@ -83,4 +95,10 @@ export class SessionWorker {
   async words(): Promise<string> {
     return (await readFile(join(this.#home.sessionDir(this.#id), 'worker.log'), 'utf8').catch(() => '')).trim();
   }
+}
+
+/** As the system calls it (proc(5)); `null` when there is no such process. */
+async function stateOf(pid: number): Promise<string | null> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+  return stat.slice(stat.lastIndexOf(')') + 2)[0] ?? null;
 }
