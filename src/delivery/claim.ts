@@ -5,13 +5,13 @@ import { printable } from '../domain/printable.js';
 import type { FinishedFile, Task } from '../domain/task.js';
 import { usersUmask } from '../platform/umask.js';
 import { diskError } from '../store/disk-error.js';
-import { systemCode } from '../store/files.js';
+import { removeIfThere, systemCode } from '../store/files.js';
 import { isOwnDir } from '../store/own-dir.js';
 import { withReserve } from '../store/reserve.js';
 import { sha256Of } from './digest.js';
 import { choosePath, type OnConflict } from './destination.js';
 import { takeTurn, type Turn } from './intent.js';
-import { moveOnce, removeSource, undo } from './move.js';
+import { moveOnce, removeSource, undo, wasDelivered } from './move.js';
 import { noteClaim } from './receipt.js';
 import { isFirstToHear, settleLeft, type Completed, type Settling } from './settle.js';
 
@@ -56,7 +56,8 @@ export async function claimTask(request: ClaimRequest): Promise<ClaimOutcome> {
     await conclude(turn, path, task.state, request);
     return { kind: 'claimed', path, from: task.state.file };
   } finally {
-    await turn.release();
+    // A turn that cannot be given back goes with this process.
+    await turn.release().catch(() => undefined);
   }
 }
 
@@ -96,8 +97,22 @@ async function place(turn: Turn, { file, size, sha256 }: FinishedFile, { destina
       return to;
     } catch (error) {
       const taken = error instanceof PosteError && error.code === 'destination-exists';
+      if (!taken) await takeBack(turn, file, onConflict);
       if (!taken || onConflict !== 'rename') throw error;
     }
+  }
+}
+
+/** The file may be in its place, and only that not be durable; or a staged copy be left. What cannot be removed is the next claim's to complete or undo. */
+async function takeBack(turn: Turn, from: string, onConflict: OnConflict): Promise<void> {
+  const { move } = turn;
+  if (move === null) return;
+  try {
+    // What was overwritten is gone already.
+    if (onConflict !== 'overwrite' && (await wasDelivered(move, from))) await unlink(move.to);
+    if (move.kind !== 'link') await removeIfThere(move.staged);
+  } catch {
+    await turn.giveUp().catch(() => undefined);
   }
 }
 

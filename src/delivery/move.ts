@@ -39,7 +39,7 @@ const NO_LINK: ReadonlySet<string | undefined> = new Set(['EXDEV', 'EPERM', 'ENO
 
 /**
  * Gives the file at `from` the name `to`, whole from the first instant and never over something that was there unasked; `from` stays.
- * When it throws, nothing of it is left at the destination.
+ * When it throws, what was last recorded says what may be left at the destination.
  * @throws PosteError `destination-exists`, `destination-unwritable`, `disk-full` or `io`
  */
 export async function moveOnce(request: MoveRequest): Promise<void> {
@@ -113,7 +113,7 @@ async function moveStaged({ from, to, size, sha256, overwrite, mode, record }: M
       });
     }
   } catch (error) {
-    await removeStaged(staged);
+    await removeStaged(staged).catch(() => undefined);
     throw error;
   }
 }

@@ -101,7 +101,7 @@ export async function openPlain(path: string, flags: number): Promise<FileHandle
   } catch (error) {
     const code = systemCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    if (code !== 'ELOOP' && code !== 'ENXIO' && code !== 'EISDIR') throw error;
+    if (code !== 'ELOOP' && code !== 'ENXIO' && code !== 'EISDIR') return naming(path)(error);
   }
   throw notPlain(path, 'is not a regular file');
 }

@@ -84,7 +84,7 @@ export async function removeGeneration(paths: SessionPaths, gen: number): Promis
   await removeIfThere(generationPath(paths, gen));
 }
 
-/** Removes what generations long past have left, half-written files of killed contenders included. */
+/** Removes what generations long past have left, half-written files of killed contenders included. What cannot be removed stays for the next. */
 export async function sweepGenerations(paths: SessionPaths, present: number): Promise<void> {
   for (const name of await namesOf(paths)) {
     const gen = /^\.?(\d{1,15})(\.|$)/.exec(name)?.[1];

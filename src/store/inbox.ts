@@ -59,7 +59,8 @@ export async function takeAnswer(paths: SessionPaths, requestId: string): Promis
   const path = join(paths.answers, `${requestId}.json`);
   const record = await readSealed(path);
   if (!isAnswer(record?.['answer'])) return null;
-  await removeIfThere(path);
+  // It was given all the same; what cannot be removed is swept later.
+  await removeIfThere(path).catch(() => undefined);
   return record?.['answer'] as Answer;
 }
 

@@ -3,7 +3,7 @@ import { PosteError } from '../domain/errors.js';
 import { isEvent } from '../domain/event-shapes.js';
 import type { SessionEvent } from '../domain/events.js';
 import { SessionFold, type Session } from '../domain/session.js';
-import { openPlain } from './files.js';
+import { naming, openPlain } from './files.js';
 import { unseal } from './sealed.js';
 
 export const JOURNAL_VERSION = 1;
@@ -62,7 +62,7 @@ export class JournalReader {
       let rest: Buffer = Buffer.alloc(0);
       this.#skipped = 0;
       for (;;) {
-        const { bytesRead } = await handle.read(buffer, 0, READ_SIZE, this.#wholeBytes + this.#skipped + rest.length);
+        const { bytesRead } = await handle.read(buffer, 0, READ_SIZE, this.#wholeBytes + this.#skipped + rest.length).catch(naming(this.#path));
         rest = this.#take(Buffer.concat([rest, buffer.subarray(0, bytesRead)]), events);
         if (rest.length > LONGEST_LINE) {
           this.#skipped += rest.length;

@@ -15,7 +15,7 @@ export class HostPauses {
   async pause(task: Task, now: number, milliseconds: number): Promise<void> {
     const origin = originOfTask(task);
     const pause = { since: now, until: now + milliseconds };
-    const known = await readHostPause(this.#home, origin);
+    const known = await readHostPause(this.#home, origin).catch(() => null);
     if (known !== null && known.since <= now && known.until >= pause.until) return;
     this.#pauses.set(origin, pause);
     // The others do not learn of it then; this task has a delay of its own.
@@ -27,7 +27,7 @@ export class HostPauses {
     const origins = new Set<string>();
     for (const task of tasks) if (!isSettled(task)) origins.add(originOfTask(task));
     for (const origin of origins) {
-      const pause = await readHostPause(this.#home, origin);
+      const pause = await readHostPause(this.#home, origin).catch(() => null);
       if (pause === null) this.#pauses.delete(origin);
       else this.#pauses.set(origin, pause);
     }

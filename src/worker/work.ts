@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { errorInfo, PosteError } from '../domain/errors.js';
+import { errorInfo, isShortage, PosteError } from '../domain/errors.js';
 import { schedule } from '../domain/schedule.js';
 import { isOver, isParked, type Session } from '../domain/session.js';
 import { isSettled } from '../domain/task.js';
@@ -8,6 +8,7 @@ import { isDeliveryUnderWay } from '../delivery/under-way.js';
 import { recordClaimIn, serving } from '../delivery/serving.js';
 import { recoverIntents } from '../delivery/settle.js';
 import { VERSION } from '../platform/version.js';
+import { systemCode } from '../store/files.js';
 import { pendingIds } from '../store/inbox.js';
 import {
   isForgettable,
@@ -119,23 +120,35 @@ class Shift {
 
   async #loop(): Promise<string> {
     for (;;) {
-      const kept = await serveInbox(this.#owned, { ...serving(this.#owned), quiesce: () => this.#quiesce() });
-      if (!kept) return 'forgotten';
-      if (this.#end.aborted) return `ended by ${String(this.#end.reason)}`;
-      // What was decided and could not be written is no ground to go on: the next worker begins from what is on disk.
-      if (this.#owned.journal.failure !== null) throw this.#owned.journal.failure;
-      if (this.#owned.ownership.lost.aborted || !(await this.#owned.ownership.stillMine())) {
-        throw new PosteError('worker', 'another worker has taken this session over; this one stops');
-      }
-      const sleep = await this.#step();
-      const session = this.#session();
-      if (isForgettable(session) && !(await isDeliveryUnderWay(this.#owned.paths, session))) {
-        await this.#owned.journal.commit(() => [{ type: 'session.forgotten' }]);
-        return 'forgotten';
-      }
-      if (this.#isDone(session) && (await pendingIds(this.#owned.paths)).length === 0) return 'nothing is left to do';
-      await this.#doorbell.wait(sleep);
+      const next = await this.#round().catch((error: unknown) => this.#unlessShort(error));
+      if (typeof next === 'string') return next;
+      await this.#doorbell.wait(next);
     }
+  }
+
+  /** Returns why the work is over, or how long to sleep until the next round, milliseconds. */
+  async #round(): Promise<string | number> {
+    const kept = await serveInbox(this.#owned, { ...serving(this.#owned), quiesce: () => this.#quiesce() });
+    if (!kept) return 'forgotten';
+    if (this.#end.aborted) return `ended by ${String(this.#end.reason)}`;
+    // What was decided and could not be written is no ground to go on: the next worker begins from what is on disk.
+    if (this.#owned.journal.failure !== null) throw this.#owned.journal.failure;
+    if (this.#owned.ownership.lost.aborted || !(await this.#owned.ownership.stillMine())) {
+      throw new PosteError('worker', 'another worker has taken this session over; this one stops');
+    }
+    const sleep = await this.#step();
+    const session = this.#session();
+    if (isForgettable(session) && !(await isDeliveryUnderWay(this.#owned.paths, session))) {
+      await this.#owned.journal.commit(() => [{ type: 'session.forgotten' }]);
+      return 'forgotten';
+    }
+    return this.#isDone(session) && (await pendingIds(this.#owned.paths)).length === 0 ? 'nothing is left to do' : sleep;
+  }
+
+  /** Too many files open, here or everywhere: that passes. Transfers go on, and the next round begins a little later. */
+  #unlessShort(error: unknown): number {
+    if (!isShortage(systemCode(error)) || this.#owned.journal.failure !== null) throw error;
+    return LONGEST_SLEEP_MS;
   }
 
   /** Looks at everything once and does what is due. Returns how long to sleep, milliseconds. */

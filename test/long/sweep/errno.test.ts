@@ -40,6 +40,7 @@ test.skipIf(skipped)(
 async function sweep(phase: Phase, wrong: string[]): Promise<number> {
   let met = 0;
   for (const [index, fault] of faultsOf(phase.calls).entries()) {
+    if (index < Number(process.env['FROM'] ?? 0) || index >= Number(process.env['TO'] ?? 1e9)) continue;
     const { call, errno, forGood } = fault;
     try {
       await phase.begin();

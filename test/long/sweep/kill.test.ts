@@ -34,6 +34,7 @@ test.skipIf(skipped)(
 async function sweep(phase: Phase, wrong: string[]): Promise<number> {
   let kills = 0;
   for (const [index, call] of phase.calls.filter(isOfInterest(phase)).entries()) {
+    if (index < Number(process.env['FROM'] ?? 0) || index >= Number(process.env['TO'] ?? 1e9)) continue;
     const what = `${phase.name}: ${call.name} ${call.path}${call.to === null ? '' : ` ${call.to}`} #${call.nth}`;
     try {
       if (!(await reaches(phase, call))) throw new Error('the call was not made again');
