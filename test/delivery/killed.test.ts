@@ -119,7 +119,8 @@ describe.skipIf(!canTrace)('a file system without hard links', () => {
     const shelf = await makeShelf();
     const to = join(shelf.out, NAME);
     try {
-      expect(claimUntil(shelf, to, 'fail', ['trace=link,rename,fsync', noLinks, 'inject=fsync:signal=KILL:when=6'])).toBe(true);
+      // Syncs: three new folders, the intent and what it becomes (four), the staged file, and now the folder that has it under its name.
+      expect(claimUntil(shelf, to, 'fail', ['trace=link,rename,fsync', noLinks, 'inject=fsync:signal=KILL:when=9'])).toBe(true);
       expect(shelf.content.equals(await readFile(to))).toBe(true);
       expect(await claimedPath(shelf)).toBeNull();
       expect(await claim(shelf, to)).toMatchObject({ kind: 'claimed', path: to });

@@ -27,7 +27,9 @@ function held(body: Buffer, letGo: Promise<void>): Behaviour {
 }
 
 async function waitingFor(home: Home, code: string, id = 'default'): Promise<string> {
-  return until(`${id} to wait as ${code}`, async () => (await home.status(id)).tasks[0]?.waiting.find((reason) => reason.code === code)?.message);
+  return until(`${id} to wait as ${code}`, async () => (await home.status(id)).tasks[0]?.waiting.find((reason) => reason.code === code)?.message, {
+    deadlineMs: 45_000,
+  });
 }
 
 test.skipIf(noSmallDisk)(
