@@ -10,9 +10,14 @@ export interface DiskSpace {
   readonly device: number;
 }
 
-/** Of the file system that holds `path`; `null` when that does not say, as some of those in user space. */
+/** Of the file system that holds `path`; `null` when that does not say, as some of those in user space, or the path is gone. Never rejects. */
 export async function diskSpace(path: string): Promise<DiskSpace | null> {
-  const { blocks, bavail, bsize } = await statfs(path);
-  if (blocks === 0) return null;
-  return { free: bavail * bsize, reserve: diskReserve(blocks * bsize), device: (await stat(path)).dev };
+  try {
+    const { blocks, bavail, bsize } = await statfs(path);
+    if (blocks === 0) return null;
+    return { free: bavail * bsize, reserve: diskReserve(blocks * bsize), device: (await stat(path)).dev };
+  } catch {
+    // What is wrong there shows in reading and writing.
+    return null;
+  }
 }

@@ -90,7 +90,8 @@ export class PartFile {
    */
   async write(buffers: readonly Buffer[], position: number): Promise<void> {
     this.#throwIfFailed();
-    await this.#allow(buffers);
+    // Nothing was written when this rejects, so nothing has failed that could not go on.
+    await this.#allowance.take(buffers.reduce((sum, { length }) => sum + length, 0));
     const end = await this.#writeAt(buffers, position);
     this.#record = { ...this.#record, written: addExtent(this.#record.written, { start: position, end }) };
     await this.#append({ w: [position, end] });
@@ -163,15 +164,6 @@ export class PartFile {
     await this.sync().catch(() => undefined);
     await this.#lines.catch(() => undefined);
     await Promise.allSettled([this.#handle.close(), this.#extentsHandle.close()]);
-  }
-
-  /** Nothing was written when it rejects, so nothing has failed that could not go on. */
-  async #allow(buffers: readonly Buffer[]): Promise<void> {
-    try {
-      await this.#allowance.take(buffers.reduce((sum, { length }) => sum + length, 0));
-    } catch (error) {
-      throw diskError(error, this.#directory);
-    }
   }
 
   async #writeAt(buffers: readonly Buffer[], position: number): Promise<number> {

@@ -24,7 +24,7 @@ export async function neededElsewhere(home: string, { dir }: SessionPaths, devic
   let needed = 0;
   for (const id of await readdir(sessionsDir(home))) {
     if (id === basename(dir)) continue;
-    const progress = await readProgress(sessionPaths(home, id));
+    const progress = await readProgress(sessionPaths(home, id)).catch(() => null);
     if (progress?.device === device && isNews(progress, now)) needed += progress.needed ?? 0;
   }
   return needed;

@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readdir, readFile, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -26,10 +27,20 @@ function held(body: Buffer, letGo: Promise<void>): Behaviour {
   };
 }
 
-async function waitingFor(home: Home, code: string, id = 'default'): Promise<string> {
-  return until(`${id} to wait as ${code}`, async () => (await home.status(id)).tasks[0]?.waiting.find((reason) => reason.code === code)?.message, {
-    deadlineMs: 45_000,
-  });
+/** Resolves with what `status` says of it. */
+async function waitsForRoom(home: Home, id = 'default'): Promise<string> {
+  const deadline = { deadlineMs: 45_000 };
+  // The journal is read for less than a command costs.
+  await until(`${id} to find no room`, async () => JSON.stringify(await home.journal(id)).includes('"disk-full"'), deadline);
+  const reason = async (): Promise<string | undefined> => (await home.status(id)).tasks[0]?.waiting.find(({ code }) => code === 'disk-full')?.message;
+  return until(`${id} to say so`, reason, deadline);
+}
+
+/** Resolves with its process id when it has begun to write. */
+async function receives(home: Home, bytes: number, id = 'default'): Promise<number> {
+  await until(`${id} to have ${bytes} bytes`, async () => (await stat(join(home.sessionDir(id), 'parts/1.1.part'))).size >= bytes);
+  const started = (await home.journal(id)).find(({ type }) => type === 'worker.started');
+  return Number(started?.['pid']);
 }
 
 test.skipIf(noSmallDisk)(
@@ -42,10 +53,10 @@ test.skipIf(noSmallDisk)(
     await using origin = await startOrigin(({ path }) => (path === '/first' ? held(file, released) : serve(file, { etag: '"1"' })));
     const asked = (): number => origin.log.filter(({ path }) => path === '/second').length;
     await home.run(['start', '--id', 'first', '--temp-dir', disk.path, origin.at('/first')], { env });
-    await until('the first to have begun', async () => ((await home.status('first')).tasks[0]?.bytesReceived ?? 0) > 0);
+    await until('the first to have begun', () => origin.bodyBytesSent > 0);
 
     await home.run(['start', '--id', 'second', '--temp-dir', disk.path, origin.at('/second')], { env });
-    expect(await waitingFor(home, 'disk-full', 'second')).toMatch(/^4\.5 MiB are still to come, other downloads there 3\.\d MiB, and \d\.\d MiB are free/);
+    expect(await waitsForRoom(home, 'second')).toMatch(/^4\.5 MiB are still to come, other downloads there 3\.\d MiB, and \d\.\d MiB are free/);
     await stays('how often it was asked for', asked, 1200);
     expect(asked()).toBe(1);
 
@@ -62,7 +73,7 @@ test.skipIf(noSmallDisk)(`#14 #60 a body without end stops before the disk is fu
   await using home = await makeHome({ under: disk.path });
   await using origin = await startOrigin(() => serve(file, { ranges: 'ignore', chunked: true, extraBytes: Infinity }));
   await home.run(['start', origin.at('/endless')], { env });
-  expect(await waitingFor(home, 'disk-full')).toMatch(/no room left in .*: the last 384\.0 KiB stay free/);
+  expect(await waitsForRoom(home)).toMatch(/no room left in .*: the last 384\.0 KiB stay free/);
   const { bavail, bsize } = await statfs(disk.path);
   expect(bavail * bsize).toBeGreaterThan(128 * 1024);
   expect((await home.run(['cancel', '--purge'], { env })).code).toBe(0);
@@ -75,8 +86,8 @@ for (const owner of ['its worker', 'the command itself']) {
     await using home = await makeHome({ under: disk.path });
     await using origin = await startOrigin(() => serve(file.subarray(0, 2 * MIB), { etag: '"1"', stallAt: MIB }));
     await home.run(['start', origin.at('/file')], { env });
-    await until('some of it to be here', async () => ((await home.status()).tasks[0]?.bytesReceived ?? 0) === MIB);
-    if (owner === 'the command itself') kill((await home.workerPid()) ?? 0);
+    const worker = await receives(home, MIB);
+    if (owner === 'the command itself') kill(worker);
     await disk.fill();
     const before = await home.journal();
     expect((await home.run(['start', origin.at('/other')], { env })).code).toBe(9);
@@ -97,11 +108,11 @@ test.skipIf(noStrace)(`#60 a quota is a full disk: it goes on by itself when the
   const released = new Promise<void>((resolve) => (letGo = resolve));
   await using origin = await startOrigin(() => held(file, released));
   await home.run(['start', origin.at('/file')], { env });
-  const worker = await until('a worker', () => home.workerPid());
+  const worker = await receives(home, MIB);
   const quota = spawn('strace', ['-f', '-qq', '-o', '/dev/null', '-e', 'inject=pwrite64,pwritev:error=EDQUOT', '-p', String(worker)], { stdio: 'ignore' });
   await until('strace to have it', async () => !(await readFile(`/proc/${worker}/status`, 'utf8')).includes('TracerPid:\t0\n'));
   letGo();
-  await waitingFor(home, 'disk-full');
+  await waitsForRoom(home);
   quota.kill('SIGTERM');
   await once(quota, 'exit');
   expect((await home.run(['claim', '--wait'], { env })).code).toBe(0);
@@ -114,9 +125,9 @@ test.skipIf(noPowerCuts)(`#63 a disk that turns read-only half way: status works
   await home.sh('sync');
   await using origin = await startOrigin(() => serve(file, { etag: '"1"', bytesPerSecond: 2 * MIB }));
   expect((await home.run(['start', origin.at('/file')], { env })).code).toBe(0);
-  await until('some of it to be here', async () => ((await home.status()).tasks[0]?.bytesReceived ?? 0) > 0);
+  const worker = await receives(home, 1);
   await machine.damage();
-  await home.workerGone();
+  await until('the worker to leave', () => !existsSync(`/proc/${worker}`), { deadlineMs: 45_000 });
   expect(await home.run(['status', '--exit-code'])).toMatchObject({ code: 7, stderr: '' });
   expect(await home.run(['pause'], { env })).toMatchObject({ code: 17, stdout: '' });
 

@@ -60,6 +60,8 @@ class Life {
   readonly #id: string;
   readonly #file: Buffer;
   readonly #destination: string;
+  /** Its bytes are on the other disk than its state. */
+  readonly #isApart: boolean;
   /** The first byte that the server has not sent yet. */
   #sent = 0;
   #requestsSeen = 0;
@@ -73,6 +75,7 @@ class Life {
     const size = tally.files === 1 ? BIG : Math.ceil(MIB * 2 ** (1 + 5 * Math.random()));
     const from = Math.floor(Math.random() * 16 * MIB);
     this.#file = everything.subarray(from, from + size);
+    this.#isApart = Math.random() < 0.3;
     this.#destination = join(tally.files % 2 === 0 ? machine.shelf : machine.state, `${this.#id}.bin`);
   }
 
@@ -93,7 +96,8 @@ class Life {
 
   async #start(origin: Origin): Promise<void> {
     while (!(await this.#isAdded())) {
-      const command = this.#home.spawn(['start', '--id', this.#id, origin.at('/file.bin')], { env });
+      const apart = this.#isApart ? ['--temp-dir', this.#machine.shelf] : [];
+      const command = this.#home.spawn(['start', '--id', this.#id, ...apart, origin.at('/file.bin')], { env });
       let promised = false;
       if (Math.random() < 0.3) await delay(600 * Math.random());
       else promised = (await command.exit).code === 0;
@@ -176,9 +180,9 @@ class Life {
     expect(claims).toHaveLength(1);
     // A claimer whose power was cut has left nothing beside the file.
     for (const dir of [this.#machine.state, this.#machine.shelf]) {
-      expect((await readdir(dir)).filter((name) => name.startsWith('.poste'))).toEqual([]);
+      expect((await readdir(dir)).filter((name) => /^\.poste-[0-9a-f]{16}$/.test(name))).toEqual([]);
     }
-    expect(await readdir(join(this.#dir, 'finished')).catch(() => [])).toEqual([]);
+    expect(await readdir(join(await this.#temp(), 'finished')).catch(() => [])).toEqual([]);
   }
 
   async #cut(origin: Origin | null): Promise<void> {
@@ -200,20 +204,19 @@ class Life {
 
   /** What a cut has left that is not true, so that it is known to have been met. */
   async #look(): Promise<void> {
-    const parts = await readdir(join(this.#dir, 'parts')).catch(() => []);
-    const torn = isTorn(await this.#text('journal.ndjson'));
-    let tornRecord = false;
-    for (const name of parts.filter((part) => part.endsWith('.part'))) {
-      const bytes = await readFile(join(this.#dir, 'parts', name));
+    const parts = join(await this.#temp(), 'parts');
+    let torn = isTorn(await this.#journalText());
+    for (const name of (await namesIn(parts)).filter((part) => part.endsWith('.part'))) {
+      const bytes = await readFile(join(parts, name));
       if (!bytes.equals(this.#file.subarray(0, bytes.length))) this.#tally.falseTails += 1;
-      tornRecord ||= isTorn(await this.#text(`parts/${name.replace(/part$/, 'extents')}`));
+      torn ||= isTorn(await textOf(join(parts, name.replace(/part$/, 'extents'))));
     }
-    if (torn || tornRecord) this.#tally.tornLines += 1;
+    if (torn) this.#tally.tornLines += 1;
   }
 
   async #durableMarks(): Promise<number> {
-    const names = (await readdir(join(this.#dir, 'parts')).catch(() => [])).filter((name) => name.endsWith('.extents'));
-    const texts = await Promise.all(names.map((name) => this.#text(`parts/${name}`)));
+    const parts = join(await this.#temp(), 'parts');
+    const texts = await Promise.all((await namesIn(parts)).filter((name) => name.endsWith('.extents')).map((name) => textOf(join(parts, name))));
     return texts.join('').split('"d":').length;
   }
 
@@ -227,16 +230,26 @@ class Life {
 
   /** Its whole lines. */
   async #journal(): Promise<string[]> {
-    return (await this.#text('journal.ndjson')).split('\n').filter((line) => line.endsWith('"}'));
+    return (await this.#journalText()).split('\n').filter((line) => line.endsWith('"}'));
   }
 
-  #text(path: string): Promise<string> {
-    return readFile(join(this.#dir, path), 'utf8').catch(() => '');
+  #journalText(): Promise<string> {
+    return textOf(join(this.#home.sessionDir(this.#id), 'journal.ndjson'));
   }
 
-  get #dir(): string {
-    return this.#home.sessionDir(this.#id);
+  async #temp(): Promise<string> {
+    if (!this.#isApart) return this.#home.sessionDir(this.#id);
+    const name = (await namesIn(this.#machine.shelf)).find((folder) => folder.startsWith(`.poste-${this.#id}-`));
+    return join(this.#machine.shelf, name ?? 'none yet');
   }
+}
+
+function textOf(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch(() => '');
+}
+
+function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch(() => []);
 }
 
 function isTorn(text: string): boolean {
