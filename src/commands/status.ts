@@ -7,7 +7,7 @@ import { selectTasks } from '../domain/select.js';
 import { outcomeCode } from '../session/outcome.js';
 import { explainSession } from '../session/explain.js';
 import type { SessionView } from '../session/read.js';
-import { readAllSessions, readOneSession, sessionJson, type SessionJson } from '../session/status.js';
+import { readAllSessions, readOneSession, sessionJson, type SessionJson, type UnreadableJson } from '../session/status.js';
 
 export default class Status extends PosteCommand {
   static override summary = 'Show every session, or one.';
@@ -32,19 +32,25 @@ export default class Status extends PosteCommand {
         return flags.explain ? { ...shown, explain: await explainSession(view, process.env) } : shown;
       };
       const sessions = await inTurn(views, shownOf);
-      const others = await inTurn(unreadable, async ({ id, error, readable }) => ({ id, error, readable: readable === null ? null : await shownOf(readable) }));
-      if (this.output.json) this.output.object({ schema: 1, home: this.home, sessions, unreadable: others });
-      else {
-        const shown = [...sessions, ...others.flatMap(({ readable }) => (one ? (readable ?? []) : []))];
-        if (shown.length + others.length === 0 || shown.length > 0) for (const line of statusText(shown, { home: this.home, detailed: one })) this.output.result(line);
-        for (const { id, error } of others) this.output.error({ ...error, message: `session ${id}: ${error.message}` });
-      }
+      const others = await inTurn(unreadable, async ({ id, error, readable }): Promise<UnreadableJson> => ({ id, error, readable: readable === null ? null : await shownOf(readable) }));
+      this.#print(sessions, others, one);
       const unread = unreadable.map(({ error }) => error.exitCode);
       if (flags['exit-code']) process.exitCode = commonCode([...views.map(({ session }) => outcomeCode(session, selectTasks(session, names))), ...unread]);
       else if (one) process.exitCode = commonCode(unread);
     };
     if (flags.watch) await watch(show);
     else await show();
+  }
+
+  #print(sessions: readonly SessionJson[], unreadable: readonly UnreadableJson[], one: boolean): void {
+    if (this.output.json) {
+      const [asked] = one ? unreadable : [];
+      this.output.object({ schema: 1, home: this.home, sessions, unreadable, ...(asked === undefined ? {} : { error: asked.error }) });
+      return;
+    }
+    const shown = [...sessions, ...unreadable.flatMap(({ readable }) => (one ? (readable ?? []) : []))];
+    if (shown.length > 0 || unreadable.length === 0) for (const line of statusText(shown, { home: this.home, detailed: one })) this.output.result(line);
+    for (const { id, error } of unreadable) this.output.error({ ...error, message: `${id}: ${error.message}` });
   }
 }
 

@@ -1,12 +1,12 @@
 import { readdir, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PosteError } from '../domain/errors.js';
-import { count, either, instant, oneOf, ordinal, orNull, record, text } from '../domain/shape.js';
+import { count, either, instant, oneOf, ordinal, orNull, place, record, text } from '../domain/shape.js';
 import { liveness, ownIdentity, type ProcessIdentity } from '../platform/process-identity.js';
 import { diskError } from '../store/disk-error.js';
-import { createFile, isThere, makeDirIn, readIfThere, readSealed, removeIfThere, replaceFile, systemCode } from '../store/files.js';
+import { createFile, isThere, makeDirIn, readIfThere, removeIfThere, replaceFile, systemCode, unlessDamaged } from '../store/files.js';
 import { intentPath, type SessionPaths } from '../store/paths.js';
-import { seal } from '../store/sealed.js';
+import { seal, unseal } from '../store/sealed.js';
 import type { Move } from './move.js';
 
 const INTENT_VERSION = 1;
@@ -97,9 +97,10 @@ export async function readTurns(paths: SessionPaths, task: number): Promise<{ nu
   const turns = [];
   for (let number = 1; ; number += 1) {
     const path = intentPath(paths, task, number);
-    const sealed = await readSealed(path);
-    if (sealed === null && !(await isThere(path))) return turns;
-    turns.push({ number, intent: parseIntent(sealed) });
+    // One look decides whether it is there: between two, somebody else may take the number.
+    const text = await readIfThere(path).catch((error: unknown) => unlessDamaged(error) ?? '');
+    if (text === null) return turns;
+    turns.push({ number, intent: parseIntent(unseal(text)) });
   }
 }
 
@@ -191,7 +192,7 @@ function yieldsTo({ insideHook }: TurnRequest, intent: Intent): boolean {
   return intent.by === 'hook' && insideHook !== null && intent.eventId === insideHook;
 }
 
-const isMove = either(record({ kind: oneOf('link'), to: text }), record({ kind: oneOf('stage', 'place', 'reserve'), to: text, staged: text }));
+const isMove = either(record({ kind: oneOf('link'), to: place }), record({ kind: oneOf('stage', 'place', 'reserve'), to: place, staged: place }));
 const isIntent = record({
   task: ordinal,
   by: oneOf('claim', 'hook'),

@@ -1,5 +1,5 @@
 import type { EventBody } from './events.js';
-import { address, amount, count, either, flag, instant, listOf, maybe, oneOf, ordinal, orNull, partly, record, tableOf, text, type Shape } from './shape.js';
+import { address, amount, choice, count, either, fileName, flag, instant, listOf, maybe, oneOf, ordinal, orNull, partly, place, record, tableOf, text, type Shape } from './shape.js';
 
 const SETTINGS = {
   jobs: count,
@@ -13,18 +13,18 @@ export const someSettings = partly(SETTINGS);
 const SPEC = {
   url: address,
   urlHash: text,
-  name: text,
+  name: fileName,
   namedBy: oneOf('user', 'url', 'default'),
   label: orNull(text),
   priority: oneOf('high', 'normal', 'low'),
-  to: orNull(text),
-  cwd: text,
+  to: orNull(place),
+  cwd: place,
   checksum: orNull(record({ algorithm: oneOf('md5', 'sha1', 'sha256', 'sha512'), hex: text })),
   connections: either(oneOf('auto'), count),
   conditions: record({
     when: orNull(oneOf('ac-or-idle', 'ac', 'idle', 'ac-and-idle')),
     onlyIf: orNull(text),
-    unmetered: flag,
+    unmetered: choice,
     notBefore: orNull(instant),
     by: orNull(instant),
   }),
@@ -37,8 +37,8 @@ const SPEC = {
   expectSize: orNull(count),
   headerNames: listOf(text),
   userAgent: orNull(text),
-  caFile: orNull(text),
-  insecure: flag,
+  caFile: orNull(place),
+  insecure: choice,
 };
 export const wholeSpec = record(SPEC);
 export const someSpec = partly(SPEC);
@@ -49,33 +49,33 @@ const ofTask = { task: ordinal };
 const ofHook = { task: maybe(ordinal), hook: oneOf('finish', 'complete'), eventId: text };
 
 const SHAPES: Readonly<Record<EventBody['type'], Shape>> = {
-  'session.created': record({ id: text, temp: text, cwd: text, settings: record(SETTINGS) }),
+  'session.created': record({ id: text, temp: place, cwd: place, settings: record(SETTINGS) }),
   'session.changed': record({ settings: someSettings }),
   'session.settled': record({ counts: tableOf(count) }),
   'session.acknowledged': record({ upTo: count }),
-  'session.forgetting': record({ purge: flag }),
+  'session.forgetting': record({ purge: choice }),
   'session.forgotten': record({}),
   'worker.started': record({ pid: count, version: text }),
   'worker.exited': record({ pid: count, reason: text }),
-  'task.added': record({ ...ofTask, request: text, paused: flag, spec: wholeSpec }),
+  'task.added': record({ ...ofTask, request: text, paused: choice, spec: wholeSpec }),
   'task.changed': record({ ...ofTask, spec: someSpec }),
   'task.started': record({ ...ofTask, attempt: count, offset: count }),
   'task.answered': record({
     ...ofTask,
-    name: text,
+    name: fileName,
     representation: record({ total: orNull(count), resumable: flag, evidence: oneOf('etag', 'last-modified', 'digest', 'none') }),
   }),
   'task.waiting': record({ ...ofTask, reasons: listOf(reason) }),
   'task.retrying': record({ ...ofTask, error: errorShape, progressed: flag, counts: flag, reason }),
   'task.restarted': record({ ...ofTask, reason: text, bytesDropped: count }),
   'task.verifying': record(ofTask),
-  'task.finished': record({ ...ofTask, name: text, file: text, size: count, sha256: text, length: oneOf('verified', 'unverified'), modifiedAt: maybe(amount) }),
+  'task.finished': record({ ...ofTask, name: fileName, file: place, size: count, sha256: text, length: oneOf('verified', 'unverified'), modifiedAt: maybe(amount) }),
   'task.failed': record({ ...ofTask, error: errorShape }),
   'task.paused': record(ofTask),
-  'task.resumed': record({ ...ofTask, now: flag }),
+  'task.resumed': record({ ...ofTask, now: choice }),
   'task.retried': record(ofTask),
   'task.cancelled': record(ofTask),
-  'task.claimed': record({ ...ofTask, path: orNull(text), by: oneOf('claim', 'hook') }),
+  'task.claimed': record({ ...ofTask, path: orNull(place), by: oneOf('claim', 'hook') }),
   'task.expired': record(ofTask),
   'hook.started': record({ ...ofHook, run: count }),
   'hook.finished': record({ ...ofHook, ok: flag, message: text, retryAt: orNull(instant) }),

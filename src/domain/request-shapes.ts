@@ -1,6 +1,6 @@
 import { errorShape, someSettings, someSpec, wholeSpec } from './event-shapes.js';
 import type { Request } from './requests.js';
-import { count, flag, listOf, maybe, oneOf, ordinal, orNull, pairOf, partly, record, text, type Shape } from './shape.js';
+import { choice, count, flag, listOf, maybe, oneOf, ordinal, orNull, pairOf, partly, place, record, text, type Shape } from './shape.js';
 
 const taskSecrets = partly({ url: text, headers: listOf(pairOf(text, text)), proxy: partly({ http: text, https: text, no: text }) });
 
@@ -8,20 +8,20 @@ const names = listOf(text);
 
 const SHAPES: Readonly<Record<Request['kind'], Shape>> = {
   add: record({
-    tasks: listOf(record({ spec: wholeSpec, secrets: taskSecrets, paused: flag, forceNew: flag })),
+    tasks: listOf(record({ spec: wholeSpec, secrets: taskSecrets, paused: choice, forceNew: choice })),
     settings: someSettings,
-    temp: orNull(text),
-    defaultTemp: text,
-    cwd: text,
+    temp: orNull(place),
+    defaultTemp: place,
+    cwd: place,
   }),
   pause: record({ names }),
-  resume: record({ names, now: flag }),
-  cancel: record({ names, purge: flag }),
+  resume: record({ names, now: choice }),
+  cancel: record({ names, purge: choice }),
   retry: record({ names }),
   set: record({ names, settings: someSettings, spec: someSpec, url: orNull(record({ redacted: text, hash: text, secret: orNull(text) })) }),
-  claimed: record({ claims: listOf(record({ task: ordinal, path: text, sha256: maybe(text) })) }),
+  claimed: record({ claims: listOf(record({ task: ordinal, path: place, sha256: maybe(text) })) }),
   acknowledge: record({ upTo: count }),
-  forget: record({ mode: oneOf('settled', 'when-done', 'cancel'), purge: flag }),
+  forget: record({ mode: oneOf('settled', 'when-done', 'cancel'), purge: choice }),
 };
 
 /** What a request from a file is: one to be carried out, one of a kind that only a later poste knows, or none at all. */

@@ -6,6 +6,8 @@ export type Shape = (value: unknown) => boolean;
 
 export const text: Shape = (value) => typeof value === 'string';
 export const flag: Shape = (value) => typeof value === 'boolean';
+/** What a flag of a command has become: oclif leaves out those that were not given, and so does what was recorded of them. */
+export const choice: Shape = (value) => value === undefined || flag(value);
 /** A size, a place in a file, a number of something. */
 export const count: Shape = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
 export const ordinal: Shape = (value) => count(value) && value !== 0;
@@ -14,6 +16,11 @@ export const amount: Shape = (value) => typeof value === 'number' && value >= 0 
 /** Epoch milliseconds that a `Date` can hold. */
 export const instant: Shape = (value) => typeof value === 'number' && Math.abs(value) <= 8.64e15;
 export const address: Shape = (value) => typeof value === 'string' && URL.canParse(value);
+
+/** An absolute path: one that is none would lead somewhere else in each process. */
+export const place: Shape = (value) => typeof value === 'string' && /^(?:\/|[A-Za-z]:[\\/])/.test(value);
+/** A name in a folder, and no way out of it. */
+export const fileName: Shape = (value) => typeof value === 'string' && !/^\.{0,2}$|[/\0]/.test(value);
 
 export function oneOf(...values: readonly string[]): Shape {
   return (value) => typeof value === 'string' && values.includes(value);

@@ -28,9 +28,9 @@ export class ClaimRecord {
   /** The task as it is now. @throws PosteError `no-session` when its session is gone */
   async reload(number: number): Promise<Task> {
     await this.#reader.poll();
-    const isGone = this.#reader.session?.forgotten !== false || !(await isThere(this.#asking.paths.journal));
-    if (isGone) throw noSession(this.#asking.id);
-    const task = this.#reader.session?.tasks.get(number);
+    const { session } = this.#reader;
+    if (session === null || session.forgotten || !(await isThere(this.#asking.paths.journal))) throw noSession(this.#asking.id);
+    const task = session.tasks.get(number);
     if (task === undefined) throw new PosteError('no-task', `session ${this.#asking.id} has no task ${number} any more`);
     return task;
   }

@@ -1,6 +1,7 @@
 import { PosteError } from '../domain/errors.js';
 import { isNews, type Progress } from '../domain/progress.js';
 import { allSettled, sessionState, type Session, type SessionStateKind } from '../domain/session.js';
+import { systemCode } from '../store/files.js';
 import { JournalReader, type JournalDamage } from '../store/journal-reader.js';
 import { isOwnDir } from '../store/own-dir.js';
 import { readOwner, type Holder, type Owner } from '../store/ownership.js';
@@ -32,7 +33,8 @@ export async function readSession(home: string, id: string): Promise<SessionView
 /** What can be seen of a session, for those who only look, and why that may not be all of it. */
 export interface PartialView {
   readonly view: SessionView | null;
-  readonly error: PosteError | null;
+  /** A PosteError, or the system's. */
+  readonly error: Error | null;
 }
 
 /** As {@link readSession}; what a newer poste wrote hides neither what stands before it nor, where only its owner is a riddle, the rest. */
@@ -44,8 +46,8 @@ export async function readAsFarAsPossible(home: string, id: string): Promise<Par
     await reader.poll();
     return { view: await viewOf(id, paths, reader, () => readOwner(paths)), error: null };
   } catch (error) {
-    if (!(error instanceof PosteError)) throw error;
-    const isNewer = error.code === 'newer-version';
+    if (!(error instanceof Error) || !(error instanceof PosteError || systemCode(error) !== undefined)) throw error;
+    const isNewer = error instanceof PosteError && error.code === 'newer-version';
     return { view: isNewer ? await viewOf(id, paths, reader, () => Promise.resolve({ kind: 'none' })) : null, error };
   }
 }

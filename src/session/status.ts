@@ -51,6 +51,13 @@ export interface Unreadable {
   readonly readable: SessionView | null;
 }
 
+export interface UnreadableJson {
+  readonly id: string;
+  readonly error: ErrorInfo;
+  /** As far as it could be read; `null` for nothing. */
+  readonly readable: SessionJson | null;
+}
+
 export interface Sessions {
   readonly views: readonly SessionView[];
   /** These do not hide the ones that can be shown. */

@@ -3,10 +3,10 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAnswer, judgeRequest } from '../domain/request-shapes.js';
 import type { Answer, Request } from '../domain/requests.js';
-import { createFile, isThere, isUnfinished, readSealed, removeIfThere, replaceFile, syncDir, systemCode } from './files.js';
+import { createFile, isThere, isUnfinished, readIfThere, readSealed, removeIfThere, replaceFile, syncDir, systemCode, unlessDamaged } from './files.js';
 import { makeDir } from './own-dir.js';
 import type { SessionPaths } from './paths.js';
-import { seal } from './sealed.js';
+import { seal, unseal } from './sealed.js';
 
 const REQUEST_VERSION = 1;
 
@@ -39,9 +39,9 @@ export async function pendingIds(paths: SessionPaths): Promise<string[]> {
 
 export async function readRequest(paths: SessionPaths, requestId: string): Promise<PendingRequest | null> {
   const path = join(paths.inbox, `${requestId}.json`);
-  const record = await readSealed(path);
-  if (record === null) return (await isThere(path)) ? { requestId, request: 'damaged' } : null;
-  const { v, request } = record;
+  const text = await readIfThere(path).catch((error: unknown) => unlessDamaged(error) ?? '');
+  if (text === null) return null;
+  const { v, request } = unseal(text) ?? {};
   if (typeof v === 'number' && v > REQUEST_VERSION) return { requestId, request: 'of a newer poste' };
   const judged = v === REQUEST_VERSION ? judgeRequest(request) : 'damaged';
   // Kinds are added without another version: whoever does not know this one is the older of the two.

@@ -85,13 +85,13 @@ export async function serveInbox(owned: OwnedSession, serving: Serving): Promise
 }
 
 /** Nobody's file is removed under his hands. */
-async function hindranceTo(request: Request, session: Session | null, { endDeliveries }: Serving): Promise<ErrorInfo | null> {
+async function hindranceTo(request: Request, session: Session | null, serving: Serving): Promise<ErrorInfo | null> {
   const isCancel = request.kind === 'cancel' && request.purge && request.names.length > 0;
   const isForget = request.kind === 'forget' && request.mode !== 'when-done';
   if (session === null || !(isCancel || isForget)) return null;
   try {
     const wanted = new Set(selectTasks(session, isCancel ? request.names : []).map(({ number }) => number));
-    await endDeliveries(session, (task) => wanted.has(task));
+    await serving.endDeliveries(session, (task) => wanted.has(task));
     return null;
   } catch (error) {
     return errorInfo(error);
