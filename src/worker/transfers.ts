@@ -240,6 +240,8 @@ export class Transfers {
       claimedAt: null,
       posteVersion: VERSION,
     };
+    // One that was stopped here and displaced would take the file from under its successor.
+    if (!(await owned.ownership.stillMine())) return;
     const { file, modifiedAt } = await finish(this.#temp, task.number, outcome.partGeneration, name);
     await writeReceipt(owned.paths, receipt, provenance);
     // A digest that was given while it was verified was not compared: that it is still the same is looked at in turn with all requests.

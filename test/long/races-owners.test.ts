@@ -1,0 +1,194 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { ownIdentity, type ProcessIdentity } from '../../src/platform/process-identity.js';
+import { createGeneration, generationPath, highestGeneration, mirrorOwner, type Owner } from '../../src/store/generations.js';
+import { sessionPaths } from '../../src/store/paths.js';
+import { seal, unseal } from '../../src/store/sealed.js';
+import { compileContender, Contender } from '../support/contenders.js';
+import { content, serve, sha256, startOrigin } from '../support/origin.js';
+import { kill, makeHome, type EventAnswer, type Home, type StatusAnswer } from '../support/poste.js';
+import { figure } from '../support/scale.js';
+import { until } from '../support/wait.js';
+
+const WORKER = fileURLToPath(new URL('../../dist/worker/main.js', import.meta.url));
+const file = content('owners', 300_000);
+const served = serve(file, { etag: '"a"' });
+/** Milliseconds. Longer than any limit there is: contenders queue for four seconds at most, and a holder looks at its lock once a minute. */
+const LONG = 5000;
+
+test('#43 an owner that is stopped for longer than any limit, its lock old and its guard broken, keeps its session', async () => {
+  const compiled = await compileContender();
+  const home = await mkdtemp(join(tmpdir(), 'poste-owners-'));
+  const paths = sessionPaths(home, 'contended');
+  await mkdir(paths.dir, { recursive: true });
+  const [owner, ...others] = await Promise.all(Array.from({ length: 5 }, () => Contender.start(compiled, home)));
+  try {
+    if (owner === undefined) throw new Error('no owner');
+    expect(await owner.take()).toMatchObject({ kind: 'taken' });
+    owner.signal('SIGSTOP');
+    await utimes(paths.lock, 1, 1);
+    const deadline = performance.now() + LONG;
+    let tries = 0;
+    while (performance.now() < deadline) {
+      await mkdir(paths.guardLock, { recursive: true });
+      const answers = await Promise.all(others.map((other) => other.take()));
+      expect(new Set(answers.map(({ kind, pid }) => `${kind} ${pid}`))).toEqual(new Set([`held ${owner.identity.pid}`]));
+      tries += answers.length;
+    }
+    owner.signal('SIGCONT');
+    expect(await owner.stillMine()).toBe(true);
+    await owner.release();
+    expect((await Promise.all(others.map((other) => other.take()))).filter(({ kind }) => kind === 'taken')).toHaveLength(1);
+    figure('stopped owner', `${tries} tries to take over in ${LONG / 1000} s: 0 thefts`);
+  } finally {
+    await Promise.all([owner, ...others].map((contender) => contender?.kill()));
+    for (const folder of [compiled, home]) await rm(folder, { recursive: true });
+  }
+});
+
+const noStrace = spawnSync('strace', ['-f', '-e', 'trace=none', 'true']).status !== 0;
+
+test.skipIf(noStrace)('#43 #45 an owner that is stopped as it looks whether it still is one, and displaced, writes nothing that counts', async () => {
+  let stops = 0;
+  for (let nth = 1; nth <= 7; nth += 1) {
+    await using home = await makeHome();
+    await using origin = await startOrigin(() => served);
+    const paths = sessionPaths(home.dir, 'default');
+    expect(await home.run(['start', '--paused', origin.at('/file.bin')])).toMatchObject({ code: 0 });
+    expect(await home.run(['set', '--jobs', '2'])).toMatchObject({ code: 0 });
+    await home.workerGone();
+    await forge(home, { ...ownIdentity(), startTime: '1' });
+    // What resumes the task waits in the inbox: the worker decides it, and is stopped on the way to the disk.
+    const { gen } = await highestGeneration(paths);
+    const worker = strace(home, generationPath(paths, gen + 1), nth);
+    const asked = home.run(['resume'], { timeoutMs: 60_000 });
+    const stopped = await until('the worker to stop, or to be done', async () => (await stoppedWorker(home)) ?? (worker.exitCode === null ? null : 'done'), { deadlineMs: 40_000 });
+    if (stopped !== 'done') {
+      stops += 1;
+      await forgeDeath(generationPath(paths, gen + 1));
+      await forgeDeath(paths.owner);
+      expect((await asked).code).toBe(0);
+      expect((await home.run(['attach', '--timeout', '40s'], { timeoutMs: 60_000 })).code).toBe(0);
+      const ended = once(worker, 'exit');
+      process.kill(stopped, 'SIGCONT');
+      await ended;
+    }
+    await asked;
+    expect((await home.run(['attach', '--timeout', '40s'], { timeoutMs: 60_000 })).code).toBe(0);
+    const events = (await home.run(['events', '--json'])).lines<EventAnswer>();
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1));
+    expect(events.filter(({ type }) => type === 'task.finished')).toHaveLength(1);
+    expect(await home.run(['claim'])).toMatchObject({ code: 0, stdout: `${join(home.cwd, 'file.bin')}\n` });
+    expect(sha256(await readFile(join(home.cwd, 'file.bin')))).toBe(sha256(file));
+  }
+  expect(stops).toBeGreaterThanOrEqual(4);
+  figure('stopped between deciding and writing, displaced', `${stops} places: 0 lines that counted, 0 wrong files`);
+});
+
+/** A worker of the default session that stops as it opens `path` for the `nth` time. */
+function strace(home: Home, path: string, nth: number): ReturnType<typeof spawn> {
+  const args = ['-f', '-qq', '-o', '/dev/null', '-P', path, '-e', 'trace=openat', '-e', `inject=openat:signal=STOP:when=${nth}`];
+  return spawn('strace', [...args, process.execPath, WORKER, 'default'], { env: home.env, stdio: 'ignore' });
+}
+
+/** The worker that has been stopped for a while: under strace a process also looks stopped for a moment, at every call. */
+async function stoppedWorker(home: Home): Promise<number | null> {
+  let seen: number | null = null;
+  for (let look = 0; look < 5; look += 1) {
+    const pid = await stoppedNow(home);
+    if (pid === null || (seen !== null && pid !== seen)) return null;
+    seen = pid;
+    await delay(50);
+  }
+  return seen;
+}
+
+async function stoppedNow(home: Home): Promise<number | null> {
+  for (const pid of await home.processes()) {
+    const [stat = '', cmdline = ''] = await Promise.all(['stat', 'cmdline'].map((name) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '')));
+    if (/^(poste worker|[^\0]*node\0)/.test(cmdline) && /^\) [tT] /.test(stat.slice(stat.lastIndexOf(')')))) return pid;
+  }
+  return null;
+}
+
+async function forgeDeath(path: string): Promise<void> {
+  const { crc: _crc, ...record } = unseal(await readFile(path, 'utf8').catch(() => '')) ?? {};
+  if ('identity' in record) await writeFile(path, seal({ ...record, identity: { ...(record['identity'] as ProcessIdentity), startTime: '1' } }));
+}
+
+/** The next generation, held by this one. */
+async function forge(home: Home, identity: ProcessIdentity): Promise<Owner> {
+  const paths = sessionPaths(home.dir, 'default');
+  const { gen } = await highestGeneration(paths);
+  const owner: Owner = { gen: gen + 1, token: 'forged', role: 'worker', version: 'test', startedAt: new Date().toISOString(), identity };
+  await createGeneration(paths, owner);
+  await mirrorOwner(paths, owner);
+  return owner;
+}
+
+const noProcess = 2 ** 22 + 1;
+
+test('#45 a forged owner: dead ones are replaced, those of another host or pid namespace never', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => served);
+  await home.run(['start', '--paused', origin.at('/file.bin')]);
+  await home.workerGone();
+  const paths = sessionPaths(home.dir, 'default');
+  const foreign = [
+    { host: 'elsewhere.example', bootId: 'another', pid: noProcess },
+    { pidNamespace: 'pid:[1]', pid: noProcess },
+  ];
+  for (const change of foreign) {
+    const { gen } = await forge(home, { ...ownIdentity(), ...change });
+    const before = await readFile(generationPath(paths, gen), 'utf8');
+    for (const args of [['start', origin.at('/more.bin')], ['resume'], ['forget', '--cancel']]) {
+      expect([args[0], (await home.run([...args, '--json'])).code]).toEqual([args[0], 11]);
+    }
+    expect((await home.run(['status'])).code).toBe(0);
+    expect(await highestGeneration(paths)).toEqual({ gen, released: false });
+    expect(await readFile(generationPath(paths, gen), 'utf8')).toBe(before);
+    await rm(generationPath(paths, gen));
+  }
+  for (const change of [{ startTime: '1' }, { bootId: 'an-earlier-boot' }, { pid: noProcess }]) {
+    const { gen } = await forge(home, { ...ownIdentity(), ...change });
+    expect((await home.run(['set', '--jobs', '2'])).code).toBe(0);
+    expect((await highestGeneration(paths)).gen).toBeGreaterThan(gen);
+  }
+});
+
+test('#45 #65 records of a live owner that are damaged: one is enough; without any, nobody gets in before someone says so', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(({ path }) => (path === '/slow.bin' ? serve(file, { etag: '"a"', bytesPerSecond: 1000 }) : served));
+  await home.run(['start', origin.at('/slow.bin')]);
+  const paths = sessionPaths(home.dir, 'default');
+  const pid = await home.workerPid();
+  const { gen } = await highestGeneration(paths);
+  for (const [path, rubbish] of [
+    [generationPath(paths, gen), ''],
+    [paths.owner, '{"gen": 1}'],
+  ] as const) {
+    const whole = await readFile(path);
+    await writeFile(path, rubbish);
+    expect((await home.run(['start', origin.at(`/${rubbish.length}.bin`)])).code).toBe(0);
+    expect(await home.workerPid()).toBe(pid);
+    await writeFile(path, whole);
+  }
+  for (const path of [generationPath(paths, gen), paths.owner]) await writeFile(path, Buffer.alloc(10));
+  const refused = await home.run(['start', origin.at('/more.bin')]);
+  expect([refused.code, refused.stderr]).toEqual([expect.anything(), expect.stringContaining('the record of who owns session default is damaged')]);
+  await until('the worker to see that nothing names it any more', async () => (await home.processes()).length === 0);
+  const status = (await home.run(['status', '--json'])).json<StatusAnswer>();
+  expect(status.sessions[0]?.state).toBe('interrupted');
+  await rm(generationPath(paths, gen));
+  origin.script = () => served;
+  expect((await home.run(['start', origin.at('/more.bin')])).code).toBe(0);
+  expect((await home.run(['attach', '--timeout', '40s'], { timeoutMs: 60_000 })).code).toBe(0);
+  expect((await readdir(paths.generations)).length).toBeGreaterThan(0);
+  if (pid !== null) kill(pid);
+});
