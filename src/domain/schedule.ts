@@ -21,6 +21,8 @@ export interface ScheduleInput {
   readonly hostLimit: (task: Task) => HostLimit | null;
   /** Whether what a timed reason waits for has come about before its time. */
   readonly isOver: (task: Task, reason: Reason) => boolean;
+  /** How many tasks this machine lets a worker run at once, whatever the session's `jobs`. */
+  readonly mostTasks: number;
   /** Epoch milliseconds. */
   readonly now: number;
 }
@@ -40,13 +42,13 @@ const PRIORITY = { high: 0, normal: 1, low: 2 } as const;
 const TIMED: ReadonlySet<ReasonCode> = new Set(['backoff', 'retry-after', 'disk-full']);
 
 /** Pure: which tasks start, stop, wait or are given up now. High priority first, then in the order added. */
-export function schedule({ session, running, conditionReasons, otherReason, hostLimit, isOver, now }: ScheduleInput): Schedule {
+export function schedule({ session, running, conditionReasons, otherReason, hostLimit, isOver, mostTasks, now }: ScheduleInput): Schedule {
   const start: Task[] = [];
   const stop: { task: Task; reasons: readonly Reason[] }[] = [];
   const wait: { task: Task; reasons: readonly Reason[] }[] = [];
   const giveUp: Task[] = [];
   let nextAt = Number.POSITIVE_INFINITY;
-  let slots = session.settings.jobs - running.size;
+  let slots = Math.min(session.settings.jobs, mostTasks) - running.size;
   const atHost = new Map<string, number>();
   const count = (limit: HostLimit | null): void => {
     if (limit !== null) atHost.set(limit.origin, (atHost.get(limit.origin) ?? 0) + 1);

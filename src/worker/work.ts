@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { errorInfo, isShortage, PosteError } from '../domain/errors.js';
+import { parseBackoff, parsePolicyTimes } from '../domain/policy-times.js';
 import { schedule } from '../domain/schedule.js';
 import { isOver, isParked, type Session } from '../domain/session.js';
 import { isSettled } from '../domain/task.js';
@@ -7,6 +8,7 @@ import { watchSleep } from '../conditions/sleep-watch.js';
 import { isDeliveryUnderWay } from '../delivery/under-way.js';
 import { recordClaimIn, serving } from '../delivery/serving.js';
 import { recoverIntents } from '../delivery/settle.js';
+import { descriptorLimit } from '../platform/descriptors.js';
 import { VERSION } from '../platform/version.js';
 import { systemCode } from '../store/files.js';
 import { pendingIds } from '../store/inbox.js';
@@ -42,9 +44,15 @@ export interface Work {
 /** The longest sleep of the loop: watches fail, so the inbox is looked at once a second whatever happens. */
 const LONGEST_SLEEP_MS = 1000;
 const SHORTEST_SLEEP_MS = 10;
+/** File descriptors of the worker itself, and of one task: a connection, the part file, its record, and one for the moment. */
+const OWN_DESCRIPTORS = 32;
+const TASK_DESCRIPTORS = 4;
 
 /** Serves one session until nothing is left to do, `end` ends it, or its ownership is lost. */
 export async function work({ id, home, paths, ownership, end }: Work): Promise<void> {
+  // Whatever would keep it from working is found out before it answers anyone.
+  parsePolicyTimes(process.env);
+  parseBackoff(process.env);
   const owned = await openOwned(id, paths, ownership, end);
   await serveInbox(owned, serving(owned));
   const { session } = owned.journal;
@@ -77,6 +85,7 @@ class Shift {
   readonly #transfers: Transfers;
   readonly #hooks: HookRuns;
   readonly #end: AbortSignal;
+  readonly #mostTasks = Math.max(1, Math.floor(((descriptorLimit() ?? Infinity) - OWN_DESCRIPTORS) / TASK_DESCRIPTORS));
 
   constructor(owned: OwnedSession, home: string, temp: string, end: AbortSignal) {
     const ring = (): void => {
@@ -167,6 +176,7 @@ class Shift {
       conditionReasons: (task) => this.#gates.reasons(task, running.has(task.number), now),
       otherReason: (task) => this.#hosts.reason(task, now) ?? this.#transfers.roomReason(task, now),
       hostLimit: (task) => this.#transfers.limits.of(task, now),
+      mostTasks: this.#mostTasks,
       isOver: (task, reason) => this.#transfers.networkWatch.isOver(task, reason),
       now,
     });

@@ -10,7 +10,7 @@ const OFFLINE: Reason = { code: 'offline', message: 'no network', since: 5, next
 const BUSY: Reason = { code: 'retry-after', message: 'https://example.org asked to be left alone for a while', since: 20, nextCheckAt: 90 };
 
 function planned(input: Partial<ScheduleInput> & Pick<ScheduleInput, 'session'>): Schedule {
-  return schedule({ running: new Set(), conditionReasons: () => [], otherReason: () => null, hostLimit: () => null, isOver: () => false, now: 50, ...input });
+  return schedule({ running: new Set(), conditionReasons: () => [], otherReason: () => null, hostLimit: () => null, isOver: () => false, mostTasks: 1000, now: 50, ...input });
 }
 
 const numbers = (tasks: readonly (Task | { task: Task })[]): number[] => tasks.map((entry) => ('task' in entry ? entry.task.number : entry.number));

@@ -20,7 +20,7 @@ const SERVER = '10.9.0.2';
 const where = `(${machineMissing ?? 'between two networks of its own'})`;
 /** A back-off that nobody would live to see the end of. */
 const LONG = { POSTE_BACKOFF: '600' };
-const file = content('network', 8 * MB);
+const file = content('network', 4 * MB);
 
 interface Wired extends AsyncDisposable {
   readonly client: Machine;

@@ -1,0 +1,180 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { content, serve, sha256, startOrigin } from '../support/origin.js';
+import { kill, makeHome, type Home } from '../support/poste.js';
+import { figure } from '../support/scale.js';
+import { stays, until } from '../support/wait.js';
+
+const MIB = 1 << 20;
+const file = content('worker', 6 * MIB);
+const slowly = serve(file, { etag: '"a"', bytesPerSecond: 2 * MIB });
+
+async function received(home: Home): Promise<number> {
+  const text = await readFile(join(home.sessionDir(), 'progress.json'), 'utf8').catch(() => '{}');
+  return (JSON.parse(text) as { tasks?: Record<string, { received: number }> }).tasks?.['1']?.received ?? 0;
+}
+
+test('#43 a worker that is stopped keeps its session: others say that it does not answer, and it goes on when it is let', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => slowly);
+  await home.run(['start', origin.at('/file.bin')]);
+  const pid = (await home.workerPid()) ?? 0;
+  await until('some bytes', async () => (await received(home)) > MIB);
+  process.kill(pid, 'SIGSTOP');
+  const paused = home.spawn(['pause']);
+  const added = home.spawn(['start', origin.at('/other.bin')]);
+  const [pause, start] = await Promise.all([paused.exit, added.exit]);
+  for (const { code, stderr } of [pause, start]) {
+    expect(code).toBe(38);
+    expect(stderr).toMatch(new RegExp(`process ${pid}\\) is alive but does not answer`));
+  }
+  expect((await home.run(['status', '--id', 'default'])).code).toBe(0);
+  process.kill(pid, 'SIGCONT');
+  expect((await home.run(['attach'])).code).toBe(0);
+  const journal = await home.journal();
+  expect(journal.filter(({ type }) => type === 'worker.started')).toHaveLength(1);
+  // What was to be added stays recorded, the pause was taken back.
+  expect((await home.status()).tasks.map(({ sha256: digest }) => digest)).toEqual([sha256(file), sha256(file)]);
+  expect(journal.some(({ type }) => type === 'task.paused')).toBe(false);
+});
+
+const DAY_MS = 86_400_000;
+const WORKER = fileURLToPath(new URL('../../dist/worker/main.js', import.meta.url));
+
+/** What sets a process's clock: its time of day goes by the file OFFSET (milliseconds), its monotonic clock does not. */
+const CLOCK = `
+  import { readFileSync } from 'node:fs';
+  const now = Date.now.bind(Date);
+  const offset = () => Number(readFileSync(process.env.LC_CLOCK, 'utf8'));
+  const RealDate = Date;
+  globalThis.Date = class extends RealDate {
+    constructor(...args) { args.length === 0 ? super(now() + offset()) : super(...args); }
+    static now() { return now() + offset(); }
+  };`;
+
+test.each([['forward', DAY_MS], ['back', -DAY_MS]])('#44 a clock that is set a day %s under a worker: no crash, no second one, sockets dropped, and on it goes', async (_way, step) => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => slowly);
+  await using other = await startOrigin(() => slowly);
+  const clock = join(home.root, 'clock');
+  await writeFile(clock, '0');
+  await writeFile(join(home.root, 'clock.mjs'), CLOCK);
+  await mkdir(join(home.root, 'checks'));
+  await home.run(['start', '--paused', '--only-if', 'date >> ../checks/made', origin.at('/file.bin')], { env: { POSTE_POLICY_POLL: '3600', POSTE_POLICY_HOLD: '0' } });
+  await home.workerGone();
+  const env = { ...home.env, POSTE_POLICY_POLL: '3600', POSTE_POLICY_HOLD: '0', LC_CLOCK: clock };
+  const worker = spawn(process.execPath, ['--import', join(home.root, 'clock.mjs'), WORKER, 'default'], { env, stdio: 'ignore' });
+  try {
+    const asking = home.run(['resume']);
+    await until('the request', async () => (await home.journal()).some(({ type }) => type === 'task.resumed'));
+    await asking;
+    await until('some bytes', async () => (await received(home)) > MIB);
+    const checks = (await readFile(join(home.root, 'checks/made'), 'utf8')).length;
+    await writeFile(clock, String(step));
+    await until('the connection to be dropped', () => origin.log[0]?.ended === 'client');
+    await until('the next one', () => origin.log.length === 2);
+    await until('the conditions to be looked at again', async () => (await readFile(join(home.root, 'checks/made'), 'utf8')).length > checks);
+    expect(await home.workerPid()).toBe(worker.pid);
+    // Whoever comes now, by the true clock, finds the session held: no start takes it over.
+    expect((await home.run(['start', other.at('/other.bin')])).code).toBe(0);
+    expect(await home.workerPid()).toBe(worker.pid);
+    expect((await home.run(['attach'])).code).toBe(0);
+  } finally {
+    if (worker.exitCode === null && worker.signalCode === null) await Promise.race([once(worker, 'exit'), new Promise((resolve) => setTimeout(resolve, 5000))]);
+    if (worker.pid !== undefined) kill(worker.pid);
+  }
+  expect(worker.exitCode).toBe(0);
+  const { tasks } = await home.status();
+  expect(tasks.map(({ sha256: digest }) => digest)).toEqual([sha256(file), sha256(file)]);
+  expect((await home.journal()).filter(({ type }) => type === 'worker.started')).toHaveLength(2);
+  expect(origin.log[1]?.range?.start).toBeGreaterThan(MIB - 65_536);
+});
+
+/** A server of `size` zeros, with ranges, that costs no memory. */
+async function startZeros(size: number): Promise<{ url: string; [Symbol.dispose]: () => void }> {
+  const zeros = Buffer.alloc(1 << 16);
+  const server = createServer((request, response) => {
+    const start = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+    response.writeHead(206, { etag: '"1"', 'content-length': size - start, 'content-range': `bytes ${start}-${size - 1}/${size}` });
+    let left = size - start;
+    const send = (): void => {
+      while (left > 0) {
+        const part = zeros.subarray(0, left);
+        left -= part.length;
+        if (!response.write(part)) return;
+      }
+      response.end();
+    };
+    response.on('drain', send).on('error', () => undefined);
+    send();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  return { url: `http://127.0.0.1:${port}`, [Symbol.dispose]: () => void server.closeAllConnections() || server.close() };
+}
+
+/** The most memory that the worker had, MiB. */
+async function mostMemory(home: Home, pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmHWM:\s+(\d+) kB/.exec(text)?.[1] ?? Number.NaN) / 1024;
+}
+
+test('#42 the worker’s memory does not grow with the file', async () => {
+  const most: number[] = [];
+  for (const size of [10 * MIB, 400 * MIB]) {
+    using zeros = await startZeros(size);
+    await using home = await makeHome();
+    await using held = await startOrigin(() => serve(file, { stallAt: 1 }));
+    // Another task keeps the worker alive until its memory was looked at.
+    await home.run(['start', `${zeros.url}/big.bin`, held.at('/held.bin')]);
+    await until('the file', async () => (await home.status()).tasks[0]?.state === 'finished', { deadlineMs: 120_000 });
+    most.push(await mostMemory(home, (await home.workerPid()) ?? 0));
+  }
+  const [small = 0, large = 0] = most;
+  figure('memory of the worker', `${small.toFixed(0)} MiB for a file of 10 MiB, ${large.toFixed(0)} MiB for one of 400 MiB`);
+  expect(large - small).toBeLessThan(48);
+});
+
+test('#103 #42 100 000 URLs are queued by one start, in bounded memory, and the worker serves them', { timeout: 300_000 }, async () => {
+  const count = 100_000;
+  await using home = await makeHome();
+  await using origin = await startOrigin(({ path }) => (path === '/f0' || path === '/f99999' ? serve(Buffer.from(path), { etag: '"1"' }) : serve(file, { stallAt: 1 })));
+  const lines = Array.from({ length: count }, (_, n) => origin.at(`/f${n}`)).join('\n');
+  await writeFile(join(home.cwd, 'urls.txt'), `${lines}\n${origin.at('/f5')}\n`);
+  const startedAt = Date.now();
+  const started = await home.run(['start', '--quiet', '--paused', '-i', 'urls.txt'], { timeoutMs: 120_000 });
+  expect({ code: started.code, stderr: started.stderr }).toEqual({ code: 0, stderr: '' });
+  const took = (Date.now() - startedAt) / 1000;
+  expect((await home.journal()).filter(({ type }) => type === 'task.added')).toHaveLength(count);
+  await home.run(['resume', '1', String(count)], { timeoutMs: 120_000 });
+  await until('the first and the last', () => origin.log.length === 2, { deadlineMs: 120_000 });
+  const before = origin.log.length;
+  await home.run(['resume', '2'], { timeoutMs: 120_000 });
+  await until('one more', () => origin.log.length > before, { deadlineMs: 120_000 });
+  const most = await mostMemory(home, (await home.workerPid()) ?? 0);
+  figure('100 000 URLs', `recorded in ${took.toFixed(1)} s, ${most.toFixed(0)} MiB in the worker`);
+  expect(most).toBeLessThan(700);
+  await stays('the number of requests', () => origin.log.length, 500);
+});
+
+test('#42 out of memory, as the system ends it, is a kill: the next command resumes', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => slowly);
+  await home.run(['start', origin.at('/file.bin')]);
+  await until('some bytes', async () => (await received(home)) > 2 * MIB);
+  // The system's own choice of whom to end, asked of it by its interface: SIGKILL, without a word to the process.
+  const pid = (await home.workerPid()) ?? 0;
+  await writeFile(`/proc/${pid}/oom_score_adj`, '1000');
+  kill(pid);
+  await until('the worker to be dead', async () => (await home.workerPid()) === null);
+  origin.script = () => serve(file, { etag: '"a"' });
+  expect((await home.run(['attach'])).code).toBe(0);
+  expect((await home.status()).tasks[0]?.sha256).toBe(sha256(file));
+  expect(origin.log[1]?.range?.start).toBeGreaterThan(MIB);
+});
