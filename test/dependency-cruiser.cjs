@@ -8,7 +8,7 @@ const MAY_IMPORT = {
   delivery: ['store', 'domain', 'platform'],
   worker: ['transfer', 'conditions', 'delivery', 'store', 'domain', 'platform'],
   session: ['conditions', 'delivery', 'store', 'domain', 'platform'],
-  cli: ['session', 'domain'],
+  cli: ['session', 'domain', 'platform'],
   commands: ['cli', 'session', 'domain'],
 };
 

@@ -2,12 +2,14 @@ import { Errors, run } from '@oclif/core';
 import { fileURLToPath } from 'node:url';
 import { PosteError } from '../domain/errors.js';
 import { printable } from '../domain/printable.js';
+import { keepToOwner } from '../platform/umask.js';
 import { endWhenNobodyReads, reportError } from './output.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Runs one command line and leaves its exit code in `process.exitCode`. */
 export async function main(argv: string[]): Promise<void> {
+  keepToOwner();
   endWhenNobodyReads(() => (typeof process.exitCode === 'number' ? process.exitCode : 0));
   try {
     await run(argv.length === 0 ? ['--help'] : argv, { root: ROOT });

@@ -98,7 +98,10 @@ export async function readTurns(paths: SessionPaths, task: number): Promise<{ nu
   for (let number = 1; ; number += 1) {
     const path = intentPath(paths, task, number);
     // One look decides whether it is there: between two, somebody else may take the number.
-    const text = await readIfThere(path).catch((error: unknown) => unlessDamaged(error) ?? '');
+    const text = await readIfThere(path).catch((error: unknown) => {
+      unlessDamaged(error);
+      return '';
+    });
     if (text === null) return turns;
     turns.push({ number, intent: parseIntent(unseal(text)) });
   }

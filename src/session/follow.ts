@@ -4,7 +4,6 @@ import type { SessionEvent } from '../domain/events.js';
 import type { Progress } from '../domain/progress.js';
 import type { Session } from '../domain/session.js';
 import { isThere } from '../store/files.js';
-import { pendingIds } from '../store/inbox.js';
 import { JournalReader } from '../store/journal-reader.js';
 import { readOwner } from '../store/ownership.js';
 import { readProgress } from '../store/progress.js';

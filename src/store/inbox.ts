@@ -39,7 +39,10 @@ export async function pendingIds(paths: SessionPaths): Promise<string[]> {
 
 export async function readRequest(paths: SessionPaths, requestId: string): Promise<PendingRequest | null> {
   const path = join(paths.inbox, `${requestId}.json`);
-  const text = await readIfThere(path).catch((error: unknown) => unlessDamaged(error) ?? '');
+  const text = await readIfThere(path).catch((error: unknown) => {
+    unlessDamaged(error);
+    return '';
+  });
   if (text === null) return null;
   const { v, request } = unseal(text) ?? {};
   if (typeof v === 'number' && v > REQUEST_VERSION) return { requestId, request: 'of a newer poste' };

@@ -56,8 +56,6 @@ export class Transfers {
   readonly #unitMs = parseBackoff(process.env);
   readonly #admission: Admission;
   readonly #running = new Map<number, Running>();
-  /** Tasks that do not fit on the disk, and when to look again, epoch milliseconds. */
-  readonly #noRoom = new Map<number, { readonly reason: Reason; readonly until: number }>();
   readonly limits = new HostLimits(this.#unitMs);
   readonly networkWatch: NetworkWatch;
 
@@ -66,7 +64,7 @@ export class Transfers {
     this.#context = context;
     this.#temp = tempPaths(temp);
     this.#live = new LiveProgress(owned.paths);
-    this.#admission = new Admission(home, owned.paths, temp, this.#live);
+    this.#admission = new Admission({ home, paths: owned.paths, temp, live: this.#live, lookAgainMs: LOOK_AGAIN['disk-full'] * this.#unitMs });
     this.networkWatch = new NetworkWatch(this.#network, context.onEnd);
   }
 
@@ -80,10 +78,9 @@ export class Transfers {
     return running === undefined || running.basis === basisOf(task);
   }
 
-  /** Why the task does not find room on its disk, while that is known. Kept here: a full disk is no place for a word at every look. */
+  /** Why the task does not find room on its disk, while that is known. */
   roomReason(task: Task, now: number): Reason | null {
-    const known = this.#noRoom.get(task.number);
-    return known !== undefined && now < known.until && known.reason.since <= now ? known.reason : null;
+    return this.#admission.reason(task.number, now);
   }
 
   setRate(bytesPerSecond: number | null): void {
@@ -141,7 +138,7 @@ export class Transfers {
     const offset = await receivedBytes(this.#temp, number, currentBootId());
     const total = task.representation?.total ?? task.spec.expectSize;
     this.#live.begin(number, offset, total);
-    if (total !== null && !(await this.#findsRoom(number, offset, total))) return;
+    if (total !== null && !(await this.#admission.findsRoom(number, offset, total))) return;
     const started = await this.#commit([{ type: 'task.started', task: number, attempt: task.attempts + 1, offset }]);
     if (started === 0) return;
     const outcome = await attempt(
@@ -175,22 +172,6 @@ export class Transfers {
       signal,
     );
     await this.#record(task, outcome);
-  }
-
-  /** False when nothing need be asked for, because what would come does not fit. */
-  async #findsRoom(number: number, received: number, total: number): Promise<boolean> {
-    this.#noRoom.delete(number);
-    try {
-      await this.#admission.admit(number, received, total);
-      return true;
-    } catch (error) {
-      if (!(error instanceof PosteError) || error.code !== 'disk-full') throw error;
-      const now = Date.now();
-      const reason = { code: 'disk-full' as const, message: error.message, since: now, nextCheckAt: null };
-      // Sessions that kept each other from beginning do not come back at the same moment.
-      this.#noRoom.set(number, { reason, until: now + LOOK_AGAIN['disk-full'] * this.#unitMs * (0.75 + Math.random() / 2) });
-      return false;
-    }
   }
 
   /** What became of a transfer that began with `asked`. Of what is asked for otherwise by now it says nothing. */
