@@ -50,6 +50,8 @@ export class Download {
   #progressed = false;
   /** Where the last piece that this attempt fetched ends. */
   #continues: number | null = null;
+  /** Answers in a row that went on with the file and brought no more than was here. */
+  #emptyAnswers = 0;
   #refusals = 0;
   #name: string;
   #told = '';
@@ -195,6 +197,7 @@ export class Download {
     this.#part = part;
     this.#restart = null;
     this.#end = 'open';
+    this.#emptyAnswers = 0;
     await old?.close();
     await removeParts(temp, task, old === null || dropped === 0 ? [part.generation] : [part.generation, old.generation]);
     await this.#tell(asked, part.header);
@@ -239,7 +242,13 @@ export class Download {
       this.#restart = { reason: 'its bytes differ from those that are here, whatever version the server calls it', changed: true };
       return;
     }
-    if (total === null && part.received === before) this.#end = 'unverified';
+    this.#emptyAnswers = part.received > before ? 0 : this.#emptyAnswers + 1;
+    if (total === null && this.#emptyAnswers > 0) this.#end = 'unverified';
+    // Once: a server may send no more at a time than what is compared.
+    if (total !== null && this.#emptyAnswers > 1) {
+      this.#mode = 'unranged';
+      this.#restart = { reason: 'the server says that the file is longer than what it sends of it', changed: false };
+    }
   }
 
   async #receive(asked: Asked, part: PartFile, span: { start: number; join: number; overlap: Buffer; end: number | null }): Promise<void> {

@@ -89,8 +89,8 @@ export function scheduleOf(seed: number): Schedule {
   const server = serverOf(choices);
   const size = sizeOf(choices);
   const steps: Step[] = [];
-  // Each permanent error costs a user's `retry`: one storm in five has them.
-  let permanents = choices.chance(1 / 5) ? choices.int(1, 2) : 0;
+  // Each permanent error costs a user's `retry`: one storm in seven has them.
+  let permanents = choices.chance(1 / 7) ? choices.int(1, 2) : 0;
   const isChangeable = choices.chance(0.5);
   for (let left = choices.int(2, MOST_STEPS); left > 0; left -= 1) {
     const isPermanent = permanents > 0 && choices.chance(0.3);
@@ -109,7 +109,7 @@ export function scheduleOf(seed: number): Schedule {
 /** Mostly more than what is fetched a second time before a join, so that there is something to join. */
 function sizeOf(choices: Choices): number {
   if (choices.chance(0.2)) return choices.chance(0.25) ? choices.int(0, 2) : choices.magnitude(3, 100_000);
-  return choices.magnitude(120_000, choices.chance(0.1) ? 4_000_000 : 900_000);
+  return choices.magnitude(100_000, choices.chance(0.05) ? 4_000_000 : 700_000);
 }
 
 function serverOf(choices: Choices): ServerKind {
@@ -146,10 +146,13 @@ function cutOf(choices: Choices): Cut {
 }
 
 function killsOf(choices: Choices, steps: number, size: number): readonly Kill[] {
-  const count = choices.chance(0.35) ? choices.int(1, 2) : 0;
-  return Array.from({ length: count }, () => ({
-    request: choices.int(1, steps + 1),
-    afterBytes: choices.chance(0.3) ? 0 : Math.floor(choices.next() * size),
-    delayMs: choices.chance(0.5) ? 0 : choices.int(1, 40),
-  }));
+  // A kill costs the start of a worker, and meets all downloads of the session.
+  if (!choices.chance(0.25)) return [];
+  return [
+    {
+      request: choices.int(1, steps + 1),
+      afterBytes: choices.chance(0.3) ? 0 : Math.floor(choices.next() * size),
+      delayMs: choices.chance(0.5) ? 0 : choices.int(1, 40),
+    },
+  ];
 }

@@ -32,9 +32,9 @@ export class StormOrigin implements AsyncDisposable {
   readonly met = new Map<string, number>();
   readonly #options: StormOptions;
   readonly #versions: readonly Version[];
-  /** The version that the file is at each request, by the number of changes so far. */
   readonly #kills: Set<Kill>;
-  readonly #gzipped = new Map<string, string>();
+  /** What was sent gzipped, and may be kept so. */
+  readonly #gzipped = new Set<Version>();
   /** What the targets of redirects do: by the request that was sent there. */
   readonly #sent = new Map<number, Step>();
   readonly #leaks: string[] = [];
@@ -92,10 +92,9 @@ export class StormOrigin implements AsyncDisposable {
   /** What is wrong with a file that was delivered; `null` when it is exactly one version that was served. */
   judge(file: Buffer): string | null {
     if (this.#leaks.length > 0) return `a header went where it must not: ${this.#leaks.join(', ')}`;
-    const digest = sha256(file);
-    if (this.digest !== null && digest !== this.digest) return 'it does not have the digest that was given';
+    if (this.digest !== null && sha256(file) !== this.digest) return 'it does not have the digest that was given';
     const version = this.#versions.findIndex(({ bytes }) => bytes.equals(file));
-    if (version >= 0 || this.#gzipped.has(digest)) return null;
+    if (version >= 0 || [...this.#gzipped].some(({ bytes }) => gzipSync(bytes).equals(file))) return null;
     return `its ${file.length} bytes are no version: ${this.#versions.map(({ bytes }, index) => `${sharedWith(bytes, file)} of the ${bytes.length} of version ${index}`).join(', ')}`;
   }
 
@@ -145,7 +144,7 @@ export class StormOrigin implements AsyncDisposable {
     const behaviour = made ?? FAULTS.plain.make(scene);
     if (behaviour === null) throw new Error('nothing to do');
     if (step.cut !== null) this.#count(`${step.cut.how}, ${step.framing}${isResume(scene.request) ? ', resumed' : ''}`);
-    if (step.kind === 'gzip') this.#gzipped.set(sha256(gzipSync(scene.version.bytes)), step.kind);
+    if (step.kind === 'gzip') this.#gzipped.add(scene.version);
     return behaviour;
   }
 

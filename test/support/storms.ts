@@ -18,7 +18,7 @@ const ID = 'storm';
 const ENV = { POSTE_BACKOFF: '0.02' };
 /** Silence of a server that ends its turn. */
 const STALL = '500ms';
-const LOOK_MS = 25;
+const LOOK_MS = 40;
 /** Whatever is not over by then is stuck: on an idle machine the slowest take a tenth of it. */
 const DEADLINE_MS = 90_000;
 /** How often a user says `retry`. */

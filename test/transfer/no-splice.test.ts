@@ -175,3 +175,12 @@ test('#10 bytes that were compared before the file changed under its ETag are co
   await using rig = await makeRig({ url: origin.at('/file') });
   expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(other) });
 });
+
+test('#5 #13 a length that was a lie ends in a fetch of the whole, not in asking for ever', async () => {
+  const truth = serve(file, { etag: '"1"', contentRange: (first, last) => `bytes ${first}-${last}/*` });
+  const lie = serve(file, { etag: '"1"', ranges: 'ignore', contentLength: SIZE + 1000, truncateAt: SIZE - 1 });
+  await using origin = await startOrigin(inTurn(lie, truth));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  expect(await rig.settle(3)).toMatchObject({ kind: 'complete', sha256: sha256(file) });
+  expect(origin.log.length).toBeLessThan(8);
+});
