@@ -112,7 +112,7 @@ export function isResume({ range }: OriginRequest): boolean {
 }
 
 /** What the server does with a request when no fault but the cut, the pace and the framing of its step comes to it. */
-export function optionsOf({ version, server, step: { framing, cut, bytesPerSecond } }: Scene): ServeOptions {
+function optionsOf({ version, server, step: { framing, cut, bytesPerSecond } }: Scene): ServeOptions {
   return {
     ...validatorsOf(version, server),
     contentType: 'application/octet-stream',
