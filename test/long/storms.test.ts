@@ -41,6 +41,7 @@ test.skipIf(CHOSEN)(
         const report = await runStorms(group, certificates);
         reports.push(report);
         for (const words of wrongIn([report])) console.log(words);
+        for (const { wrong, story } of report.storms) if (wrong !== null) console.log(story);
       }
     };
     await Promise.all(Array.from({ length: SESSIONS }, lane));

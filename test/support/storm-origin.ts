@@ -173,7 +173,7 @@ export class StormOrigin implements AsyncDisposable {
   }
 
   #watch({ headers, path }: OriginRequest): void {
-    if (headers.has(SECRET)) this.#leaks.push(path);
+    if (headers.get(SECRET) === String(this.schedule.seed)) this.#leaks.push(path);
   }
 
   #count(what: string): void {
