@@ -8,7 +8,7 @@ export const noStrace = spawnSync('strace', ['-qq', '-o', '/dev/null', '-e', 'tr
 const STEADY = fileURLToPath(new URL('steady.js', import.meta.url));
 
 /** What changes a file system, of what Node may call. */
-export const CHANGES = [
+const CHANGES = [
   ...['mkdir', 'rmdir', 'link', 'rename', 'unlink', 'chmod', 'fchmod', 'ftruncate'],
   ...['write', 'pwrite64', 'writev', 'pwritev', 'pwritev2', 'copy_file_range', 'sendfile', 'fsync', 'fdatasync'],
 ] as const;
