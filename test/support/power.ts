@@ -61,7 +61,8 @@ export class Machine implements AsyncDisposable {
   static async make(mebibytes: number, mountOptions: string): Promise<Machine> {
     const dir = await mkdtemp(join(IMAGES, 'poste-machine-'));
     for (const disk of ['state', 'shelf']) await mkdir(join(dir, disk));
-    const keeper = spawn('unshare', ['-m', 'sh', '-c', 'echo ready && exec sleep 86400'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    // It ends with its standard input, however this process ends.
+    const keeper = spawn('unshare', ['-m', 'sh', '-c', 'echo ready && exec cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
     await once(keeper.stdout, 'data');
     const machine = new Machine(keeper, dir, mountOptions);
     await machine.#run(`
