@@ -4,7 +4,7 @@ import { PosteError } from '../domain/errors.js';
 import { count, either, instant, oneOf, ordinal, orNull, place, record, text } from '../domain/shape.js';
 import { liveness, ownIdentity, type ProcessIdentity } from '../platform/process-identity.js';
 import { diskError } from '../store/disk-error.js';
-import { createFile, isThere, makeDirIn, readIfThere, removeIfThere, replaceFile, systemCode, unlessDamaged } from '../store/files.js';
+import { createFile, isThere, makeDirIn, readWhatever, removeIfThere, replaceFile, systemCode } from '../store/files.js';
 import { intentPath, type SessionPaths } from '../store/paths.js';
 import { seal, unseal } from '../store/sealed.js';
 import type { Move } from './move.js';
@@ -98,10 +98,7 @@ export async function readTurns(paths: SessionPaths, task: number): Promise<{ nu
   for (let number = 1; ; number += 1) {
     const path = intentPath(paths, task, number);
     // One look decides whether it is there: between two, somebody else may take the number.
-    const text = await readIfThere(path).catch((error: unknown) => {
-      unlessDamaged(error);
-      return '';
-    });
+    const text = await readWhatever(path);
     if (text === null) return turns;
     turns.push({ number, intent: parseIntent(unseal(text)) });
   }
@@ -136,7 +133,7 @@ export class Turn {
     } catch (error) {
       if (systemCode(error) === 'EEXIST') return false;
       // Made, if not durably: it would be this process's for as long as that lives.
-      if ((await readIfThere(path).catch(() => null)) === text) await this.release().catch(() => undefined);
+      if ((await readWhatever(path).catch(() => null)) === text) await this.release().catch(() => undefined);
       throw diskError(error, path);
     }
   }

@@ -7,6 +7,7 @@ import { isOwnDir } from '../store/own-dir.js';
 import { readOwner, type Holder, type Owner } from '../store/ownership.js';
 import { sessionPaths, type SessionPaths } from '../store/paths.js';
 import { readProgress } from '../store/progress.js';
+import { hadSession } from '../store/traces.js';
 
 /** A session as anyone may see it at one moment, whether its worker lives or not. */
 export interface SessionView {
@@ -48,13 +49,18 @@ export async function readAsFarAsPossible(home: string, id: string): Promise<Par
   } catch (error) {
     if (!(error instanceof Error) || !(error instanceof PosteError || systemCode(error) !== undefined)) throw error;
     const isNewer = error instanceof PosteError && error.code === 'newer-version';
-    return { view: isNewer ? await viewOf(id, paths, reader, () => Promise.resolve({ kind: 'none' })) : null, error };
+    const nobody = (): Promise<Holder> => Promise.resolve({ kind: 'none' });
+    return { view: isNewer ? await viewOf(id, paths, reader, nobody).catch(() => null) : null, error };
   }
 }
 
-async function viewOf(id: string, paths: SessionPaths, { session, damage }: JournalReader, holding: () => Promise<Holder>): Promise<SessionView | null> {
-  if (session === null && damage !== null) {
-    throw new PosteError('damaged', `session ${id} cannot be read: no line of its journal is whole; its files were left alone`, {
+async function viewOf(id: string, paths: SessionPaths, reader: JournalReader, holding: () => Promise<Holder>): Promise<SessionView | null> {
+  const isLost = reader.session === null && (reader.damage !== null || (await hadSession(paths.journal)));
+  // It may have come to be between the two looks.
+  if (isLost) await reader.poll();
+  const { session, damage } = reader;
+  if (session === null && isLost) {
+    throw new PosteError('damaged', `session ${id} cannot be read: its journal tells nothing any more; its files were left alone`, {
       hint: `what it had is in ${paths.dir}; move that away to use the name again`,
     });
   }

@@ -118,9 +118,17 @@ export async function readIfThere(path: string): Promise<string | null> {
   }
 }
 
+/** As {@link readIfThere}; what cannot be a file of ours reads as one that holds nothing. */
+export async function readWhatever(path: string): Promise<string | null> {
+  return readIfThere(path).catch((error: unknown) => {
+    unlessDamaged(error);
+    return '';
+  });
+}
+
 /** The record that is sealed in the file; `null` when there is none, or nothing that can be believed. */
 export async function readSealed(path: string): Promise<Record<string, unknown> | null> {
-  const text = await readIfThere(path).catch(unlessDamaged);
+  const text = await readWhatever(path);
   return text === null ? null : unseal(text);
 }
 

@@ -3,7 +3,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAnswer, judgeRequest } from '../domain/request-shapes.js';
 import type { Answer, Request } from '../domain/requests.js';
-import { createFile, isThere, isUnfinished, readIfThere, readSealed, removeIfThere, replaceFile, syncDir, systemCode, unlessDamaged } from './files.js';
+import { createFile, isThere, isUnfinished, readSealed, readWhatever, removeIfThere, replaceFile, syncDir, systemCode } from './files.js';
 import { makeDir } from './own-dir.js';
 import type { SessionPaths } from './paths.js';
 import { seal, unseal } from './sealed.js';
@@ -39,10 +39,7 @@ export async function pendingIds(paths: SessionPaths): Promise<string[]> {
 
 export async function readRequest(paths: SessionPaths, requestId: string): Promise<PendingRequest | null> {
   const path = join(paths.inbox, `${requestId}.json`);
-  const text = await readIfThere(path).catch((error: unknown) => {
-    unlessDamaged(error);
-    return '';
-  });
+  const text = await readWhatever(path);
   if (text === null) return null;
   const { v, request } = unseal(text) ?? {};
   if (typeof v === 'number' && v > REQUEST_VERSION) return { requestId, request: 'of a newer poste' };

@@ -8,6 +8,7 @@ import { naming, openPlain, syncDir, writeFully } from './files.js';
 import { JOURNAL_VERSION, JournalReader } from './journal-reader.js';
 import { untilRoom } from './room.js';
 import { seal } from './sealed.js';
+import { hadSession } from './traces.js';
 
 /** What the journal needs of whoever owns the session. */
 export interface Fence {
@@ -64,7 +65,7 @@ export class Journal {
       fold.apply(event);
       lastSeq = Math.max(lastSeq, event.seq);
     }
-    if (fold.session === null && reader.damage !== null) {
+    if (fold.session === null && (reader.damage !== null || (await hadSession(path)))) {
       throw new PosteError('damaged', 'no line of the journal tells what session this is; its files were left alone', {
         hint: `move ${dirname(path)} away to use the name again`,
       });

@@ -87,8 +87,9 @@ export class Lease implements Ownership {
   }
 
   async #isHighest(): Promise<boolean> {
-    if ((await highestGeneration(this.#paths)).gen !== this.gen) return false;
-    return (await readGeneration(this.#paths, this.gen))?.token === this.token;
+    if ((await readGeneration(this.#paths, this.gen))?.token !== this.token) return false;
+    // Last: whoever was stopped on the way sees those who came meanwhile.
+    return (await highestGeneration(this.#paths)).gen === this.gen;
   }
 
   async #release(): Promise<void> {

@@ -134,6 +134,8 @@ export class Transfers {
       await this.#record(task, without(missing));
       return;
     }
+    // To one that was displaced, its successor's finished file would look like a finish to be taken back.
+    if (!(await owned.ownership.stillMine())) return;
     await undoFinish(this.#temp, number);
     const offset = await receivedBytes(this.#temp, number, currentBootId());
     const total = task.representation?.total ?? task.spec.expectSize;

@@ -1,0 +1,19 @@
+import { readdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { systemCode } from './files.js';
+
+/** What nobody makes before the session's first event is durable. */
+const AFTER_CREATION = new Set(['parts', 'finished', 'receipts', 'intents', 'secrets.json', 'progress.json']);
+
+/**
+ * Whether the journal at `path` has told of a session before, by what lies beside it. One that is empty or gone then has lost all that it
+ * told, and is not to be taken for one of a session that never came to be, whose folder is removed.
+ */
+export async function hadSession(path: string): Promise<boolean> {
+  try {
+    return (await readdir(dirname(path))).some((name) => AFTER_CREATION.has(name));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
+    throw error;
+  }
+}
