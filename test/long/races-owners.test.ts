@@ -80,6 +80,7 @@ test.skipIf(noStrace)('#43 #45 an owner that is displaced while it is stopped, o
       stops += 1;
       await forgeDeath(record);
       await forgeDeath(paths.owner);
+      expect((await home.run(['resume'], { timeoutMs: 60_000 })).code).toBe(0);
       expect((await home.run(['attach', '--timeout', '40s'], { timeoutMs: 60_000 })).code).toBe(0);
       if (kind === 'look') process.kill(stopped, 'SIGCONT');
       await ended;

@@ -41,9 +41,9 @@ async function start({ under = [], home: where = home }: { under?: readonly stri
   return contender;
 }
 
-test('#46 of eight that contend at once, one gets the session: 40 owners killed, 10 that gave it back', async () => {
+test('#46 of eight that contend at once, one gets the session: 8 owners killed, 2 that gave it back', async () => {
   await Promise.all(Array.from({ length: 8 }, () => start()));
-  for (let round = 1; round <= 50; round += 1) {
+  for (let round = 1; round <= 10; round += 1) {
     const answers = await Promise.all(contenders.map((contender) => contender.take()));
     const winner = contenders.find((_, index) => answers[index]?.kind === 'taken');
     const { pid } = winner?.identity ?? {};
