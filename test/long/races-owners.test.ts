@@ -48,7 +48,7 @@ test('#43 an owner that is stopped for longer than any limit, its lock old and i
     expect((await Promise.all(others.map((other) => other.take()))).filter(({ kind }) => kind === 'taken')).toHaveLength(1);
     figure('stopped owner', `${tries} tries to take over in ${LONG / 1000} s: 0 thefts`);
   } finally {
-    await Promise.all([owner, ...others].map((contender) => contender?.kill()));
+    await Promise.all([...(owner === undefined ? [] : [owner]), ...others].map((contender) => contender.kill()));
     for (const folder of [compiled, home]) await rm(folder, { recursive: true });
   }
 });

@@ -1,6 +1,8 @@
-import { mkdtemp, realpath, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setMaxListeners } from 'node:events';
+import { accessSync } from 'node:fs';
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { NewTask } from '../../src/domain/requests.js';
 import { DEFAULT_SETTINGS } from '../../src/domain/events.js';
 import { askingFor, type Asking } from '../../src/session/ask.js';
@@ -12,8 +14,6 @@ import { take } from '../../src/store/ownership.js';
 import { work } from '../../src/worker/work.js';
 import { specOf } from './sessions.js';
 import { until } from './wait.js';
-import { accessSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 
 const { url: _url, urlHash: _hash, name: _name, namedBy: _by, label: _label, to: _to, checksum: _sum, headerNames: _headers, ...PLAIN } = specOf();
 

@@ -32,7 +32,7 @@ export const REPLACED: readonly Damage[] = [
   { name: 'twice', change: (path, whole) => writeFile(path, Buffer.concat([whole, whole])) },
   { name: 'a directory', change: (path) => instead(path, () => mkdir(path)) },
   { name: 'a directory with a file', change: (path) => instead(path, () => mkdir(path).then(() => writeFile(`${path}/x`, ''))) },
-  { name: 'a FIFO', change: (path) => instead(path, () => void execFileSync('mkfifo', [path])) },
+  { name: 'a FIFO', change: (path) => instead(path, () => execFileSync('mkfifo', [path])) },
   {
     name: 'a symbolic link',
     change: async (path) => {
@@ -47,7 +47,7 @@ export function truncated(length: number): Damage {
   return { name: `cut to ${length} bytes`, change: (path, whole) => writeFile(path, whole.subarray(0, length)) };
 }
 
-export function flipped(at: number, bit: number): Damage {
+function flipped(at: number, bit: number): Damage {
   return {
     name: `bit ${bit} of byte ${at} flipped`,
     change: async (path, whole) => {
@@ -96,7 +96,7 @@ function replaced(value: unknown, [key, ...rest]: readonly string[], by: unknown
   return { ...members, [key]: replaced(members[key], rest, by) };
 }
 
-async function instead(path: string, put: () => Promise<unknown> | undefined | void): Promise<void> {
+async function instead(path: string, put: () => unknown): Promise<void> {
   await rm(path, { recursive: true });
   await put();
 }
