@@ -31,7 +31,9 @@ function asUsage(error: unknown): unknown {
     .split('\n')
     .map((part) => part.trim())
     .filter((part) => part !== '' && part !== 'The following error occurred:' && !part.startsWith('Parsing --'))
-    .join(' ');
+    .join(' ')
+    // The parser repeats what it does not know as it was typed: of a misspelt --header that is the header.
+    .replace(/^(Nonexistent flags?: [^=]*=).*$/s, '$1…');
   return new PosteError('usage', printable(line), { hint: 'see --help' });
 }
 

@@ -21,6 +21,8 @@ export interface Certificates extends AsyncDisposable {
   /** For another host. */
   readonly otherHost: Certificate;
   readonly selfSigned: Certificate;
+  /** For clients, `CN=poste test client`, and the files that it is in. */
+  readonly client: Certificate & { readonly certFile: string; readonly keyFile: string };
 }
 
 const KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
@@ -51,6 +53,7 @@ export async function makeCertificates(): Promise<Certificates> {
     expired: await signed('expired', HERE, '-1'),
     otherHost: await signed('other', 'subjectAltName=DNS:elsewhere.example', '2'),
     selfSigned: await read('self'),
+    client: { ...(await signed('client', HERE, '2')), certFile: join(dir, 'client.pem'), keyFile: join(dir, 'client.key') },
     [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }),
   };
 }

@@ -22,6 +22,8 @@ export interface OriginRequest {
 
 /** What became of a request: the log of these is what tests judge by. */
 export interface LogEntry extends OriginRequest {
+  /** The common name that the client showed; `null` for none. */
+  readonly clientCertificate: string | null;
   /** `null` until a status line was sent. */
   status: number | null;
   /** Bytes of the body that the system took for sending; a client that goes away may not have read the last of them. */

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import { TLSSocket, type PeerCertificate } from 'node:tls';
 import { ClientGone, Exchange, type Behaviour, type LogEntry, type OriginRequest } from './exchange.js';
 
 export * from './behaviours.js';
@@ -10,7 +10,7 @@ export type { Behaviour, Exchange, LogEntry, OriginRequest } from './exchange.js
 export type Script = (request: OriginRequest) => Behaviour | Promise<Behaviour>;
 
 export interface OriginOptions {
-  /** PEM texts: speaks TLS with them. */
+  /** PEM texts: speaks TLS with them, and asks whoever connects for a certificate, which nobody has to have. */
   readonly tls?: { readonly key: string; readonly cert: string };
   /** Called when a request has come, and whenever more of the body of its answer was sent. */
   readonly onSent?: (entry: LogEntry) => void;
@@ -119,7 +119,7 @@ export class Origin implements AsyncDisposable {
     raw.setNoDelay(true);
     this.#sockets.add(raw);
     raw.on('error', () => undefined).once('close', () => this.#sockets.delete(raw));
-    const socket = this.#options.tls ? new TLSSocket(raw, { isServer: true, ...this.#options.tls }) : raw;
+    const socket = this.#options.tls ? new TLSSocket(raw, { isServer: true, requestCert: true, rejectUnauthorized: false, ...this.#options.tls }) : raw;
     socket.on('error', () => raw.destroy());
     void this.#converse(socket, raw, this.connections).catch((error: unknown) => {
       this.#failure ??= error instanceof Error ? error : new Error(String(error));
@@ -129,7 +129,8 @@ export class Origin implements AsyncDisposable {
 
   async #converse(socket: Socket, raw: Socket, connection: number): Promise<void> {
     for await (const head of requestHeads(socket)) {
-      const entry = parseRequest(head, this.log.length + 1, connection, raw.remotePort ?? 0);
+      const clientCertificate = socket instanceof TLSSocket ? commonName(socket.getPeerCertificate()) : null;
+      const entry = parseRequest(head, this.log.length + 1, connection, raw.remotePort ?? 0, clientCertificate);
       this.log.push(entry);
       this.#active += 1;
       const onSent = (): void => this.#options.onSent?.(entry);
@@ -149,6 +150,12 @@ export class Origin implements AsyncDisposable {
       }
     }
   }
+}
+
+/** Of a client that showed no certificate Node says an empty object, whatever its types say. */
+function commonName({ subject }: Partial<PeerCertificate>): string | null {
+  const name = subject?.CN;
+  return typeof name === 'string' ? name : null;
 }
 
 /** The heads of the requests that come over a connection, one after the other. Request bodies are not supported. */
@@ -180,7 +187,7 @@ async function* requestHeads(socket: Socket): AsyncGenerator<string> {
   }
 }
 
-function parseRequest(head: string, n: number, connection: number, clientPort: number): LogEntry {
+function parseRequest(head: string, n: number, connection: number, clientPort: number, clientCertificate: LogEntry['clientCertificate']): LogEntry {
   const [requestLine = '', ...lines] = head.split('\r\n');
   const [method = '', path = ''] = requestLine.split(' ');
   const rawHeaders = lines.map((line): readonly [string, string] => {
@@ -204,6 +211,7 @@ function parseRequest(head: string, n: number, connection: number, clientPort: n
     headers,
     rawHeaders,
     range: range ? { start: Number(range[1]), end: range[2] ? Number(range[2]) : null } : null,
+    clientCertificate,
     status: null,
     bodyBytesSent: 0,
     ended: 'open',
