@@ -29,7 +29,8 @@ export function askingFor(home: string, id: string, needsWorker: boolean): Askin
   return { home, id, paths: sessionPaths(home, id), needsWorker };
 }
 
-const DEADLINE = 30_000;
+/** How long an owner has to answer, milliseconds. */
+export const DEADLINE = 30_000;
 const POLL = 10;
 
 export type Granted = Answer & { ok: true };

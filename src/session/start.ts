@@ -6,7 +6,7 @@ import type { SessionSettings } from '../domain/events.js';
 import type { NewTask } from '../domain/requests.js';
 import { systemCode } from '../store/files.js';
 import { makeDir } from '../store/own-dir.js';
-import { ask, ensureWorker, type Asking, type Granted } from './ask.js';
+import { ask, DEADLINE, ensureWorker, type Asking, type Granted } from './ask.js';
 import { checkIdIsDistinct, makeHome } from './home.js';
 import { readSession, requireSession, type SessionView } from './read.js';
 
@@ -25,6 +25,9 @@ export interface Started {
   readonly workerPid: number | null;
 }
 
+/** So much longer for each task that is to be recorded: of 100 000, on a busy machine, that takes minutes. */
+const DEADLINE_A_TASK = 3;
+
 /** Records the tasks durably, makes sure that a worker owns the session, and returns. */
 export async function start(asking: Asking, request: StartRequest): Promise<Started> {
   await checkIdIsDistinct(asking.home, asking.id);
@@ -34,7 +37,7 @@ export async function start(asking: Asking, request: StartRequest): Promise<Star
   const nice = tasks.every(({ spec }) => spec.conditions.when !== null);
   await makeHome(asking.home);
   if (temp !== null) await makeTemp(temp);
-  const granted = await ask({ ...asking, nice }, {
+  const granted = await ask({ ...asking, nice, deadlineMs: DEADLINE + tasks.length * DEADLINE_A_TASK }, {
     kind: 'add',
     tasks,
     settings: request.settings,

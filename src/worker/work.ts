@@ -70,7 +70,6 @@ export async function work({ id, home, paths, ownership, end }: Work): Promise<v
     return;
   }
   await keepWantedSecrets(owned);
-  await sweepInbox(paths, Date.now());
   await owned.journal.commit(() => [{ type: 'worker.exited', pid, reason }]);
   await owned.journal.close();
   await ownership.release();

@@ -125,3 +125,51 @@ async function environment(path: string): Promise<Record<string, string>> {
   const pairs = text.split('\0').filter(Boolean);
   return Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
 }
+
+/** Hooks that go wrong, each in a session of its own, and what `events` shows of them. */
+const WRONG: Readonly<Record<string, { readonly hook: string; readonly shown: RegExp }>> = {
+  fails: { hook: 'echo no such mailbox >&2; exit 3', shown: /exit 3: no such mailbox/ },
+  killed: { hook: 'kill -KILL $$', shown: /SIGKILL/ },
+  missing: { hook: '/no/such/program', shown: /exit 127/ },
+  loud: { hook: 'head -c 5000000 /dev/zero | tr "\\0" "a"; printf "\\n\\033[2J\\033]0;owned\\007end\\n"; exit 4', shown: /exit 4: \\x1b\[2J.*end/ },
+};
+
+test('#90 a hook that fails, is killed, does not exist, prints megabytes and escapes: its file is kept, it is shown, and run again', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => served);
+  await Promise.all(
+    Object.entries(WRONG).map(async ([id, { hook, shown }]) => {
+      await home.run(['start', '--id', id, '--on-finish', hook, origin.at('/file.bin')]);
+      await until(`${id} to be run again`, async () => (await home.journal(id)).filter(({ type }) => type === 'hook.finished').length >= 2);
+      const task = (await home.status(id)).tasks[0];
+      expect(task?.state).toBe('finished');
+      expect(task?.waiting.map(({ code, message }) => `${code} ${message}`).join()).toMatch(/^hook the hook failed \d time\(s\)/);
+      const events = (await home.run(['events', '--id', id])).stdout;
+      expect(events).toMatch(shown);
+      expect(events).not.toMatch(/[\x1b\x07]/);
+      expect(sha256(await readFile(task?.file ?? ''))).toBe(sha256(file));
+    }),
+  );
+});
+
+test('#90 a hook that deletes the file: with exit 0 it has taken it; when it fails, the loss is told and nothing else is delivered', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => served);
+  await home.run(['start', '--id', 'took', '--on-finish', 'rm "$POSTE_FILE"', origin.at('/file.bin')]);
+  expect((await home.run(['attach', '--id', 'took'])).code).toBe(0);
+  expect((await home.status('took')).tasks).toMatchObject([{ state: 'claimed', claimedBy: 'hook', claimedTo: null }]);
+  await home.run(['start', '--id', 'lost', '--on-finish', 'rm "$POSTE_FILE"; exit 1', origin.at('/file.bin')]);
+  await until('the hook to have failed', async () => (await home.journal('lost')).some(({ ok }) => ok === false));
+  const claimed = await home.run(['claim', '--id', 'lost']);
+  expect(claimed).toMatchObject({ code: 41, stdout: '' });
+  expect(claimed.stderr).toMatch(/gone|no longer|missing/);
+});
+
+test('#90 a child that a hook leaves with its output open holds nobody up', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => served);
+  await home.run(['start', '--on-finish', 'sleep 1000 & echo left', '--on-complete', 'echo done > completed', origin.at('/file.bin')]);
+  expect((await home.run(['attach'])).code).toBe(0);
+  expect(await readFile(join(home.cwd, 'completed'), 'utf8')).toBe('done\n');
+  await home.workerGone();
+});

@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { content, serve, startOrigin } from '../support/origin.js';
 import { makeHome, type ErrorAnswer } from '../support/poste.js';
 
 const URL = 'http://127.0.0.1:9/file.bin';
@@ -26,6 +27,11 @@ const refused: Record<string, readonly string[]> = {
   'an id that begins with a dot': ['start', '--id', '.hidden', URL],
   'an id with a space': ['start', '--id', 'a b', URL],
   'an id with a letter beyond ASCII': ['start', '--id', 'é', URL],
+  '#102 an id of 130 000 characters': ['start', '--id', 'y'.repeat(130_000), URL],
+  '#104 a header file with a NUL': ['start', '--header-file', 'nul.txt', URL],
+  '#104 a header file with a carriage return': ['start', '--header-file', 'cr.txt', URL],
+  '#104 an input file with a NUL in a header': ['start', '-i', 'nul-header.txt'],
+  '#103 two lines of an input file for one destination': ['start', '-i', 'one-place.txt'],
   '#104 a header with a line feed': ['start', '-H', `X-A: a\nX-B: ${SECRET}`, URL],
   '#104 a header with a carriage return': ['start', '-H', `X-A: a\rX-B: ${SECRET}`, URL],
   'a header without a colon': ['start', '-H', SECRET, URL],
@@ -73,6 +79,10 @@ for (const [what, args] of Object.entries(refused)) {
     await writeFile(join(home.cwd, 'bad-lines.txt'), `${URL}\nnot a url\n`);
     await writeFile(join(home.cwd, 'bad-option.txt'), `${URL}\n  colour=red\n`);
     await writeFile(join(home.cwd, 'empty.txt'), '# nothing\n');
+    await writeFile(join(home.cwd, 'nul.txt'), `X-A: ${SECRET}\0\n`);
+    await writeFile(join(home.cwd, 'cr.txt'), `X-A: a\rX-B: ${SECRET}\n`);
+    await writeFile(join(home.cwd, 'nul-header.txt'), `${URL}\n  header=X-A: ${SECRET}\0\n`);
+    await writeFile(join(home.cwd, 'one-place.txt'), `${URL}\n  to=here.bin\n${URL}2\n  to=here.bin\n`);
     const plain = await home.run(args);
     expect(plain).toMatchObject({ code: 2, stdout: '' });
     expect(plain.stderr).toMatch(/^[^\n]+\n$/);
@@ -130,4 +140,48 @@ test('names in input files are no paths, and start reads them from standard inpu
   const good = await home.run(['start', '--paused', '-i', '-'], { input: `# two files\n${URL}\n  out=one.bin\n\n${URL}?2\n` });
   expect(good.code).toBe(0);
   expect((await home.status()).tasks.map(({ name }) => name)).toEqual(['one.bin', 'file.bin']);
+});
+
+test('#103 the same URL twice, on one command line or in one file, is one task', async () => {
+  await using home = await makeHome();
+  const started = await home.run(['start', '--paused', '--json', URL, URL, '-i', '-'], { input: `${URL}\n${URL}\n` });
+  expect(started.code).toBe(0);
+  expect((await home.status()).tasks.map(({ url }) => url)).toEqual([URL]);
+});
+
+test('#101 #69 names from URLs: one harmless name each, shown as it is', async () => {
+  const names: Readonly<Record<string, string>> = {
+    '%2e%2e%2f%2e%2e%2fetc%2fpasswd': 'passwd',
+    '..%5c..%5cboot.ini': 'boot.ini',
+    '%2fetc%2fshadow': 'shadow',
+    'C%3a%5cevil.exe': 'evil.exe',
+    'C:evil.exe': 'C_evil.exe',
+    'a.txt:hidden': 'a.txt_hidden',
+    CON: 'CON_',
+    'nul.tar.gz': 'nul_.tar.gz',
+    '.bashrc': 'bashrc',
+    '-rf': 'rf',
+    'photo%e2%80%aegpj.exe': 'photogpj.exe',
+    '%1b%5b2Jfilm.mkv': '[2Jfilm.mkv',
+    '': 'download',
+    '%2e%2e%2f': 'download',
+    [`${'x'.repeat(300)}.iso`]: `${'x'.repeat(250)}.iso`,
+  };
+  await using home = await makeHome();
+  const lines = Object.keys(names).map((last, n) => `http://127.0.0.1:9/${n}/${last}`);
+  expect((await home.run(['start', '--paused', '-i', '-'], { input: lines.join('\n') })).code).toBe(0);
+  const { tasks } = await home.status();
+  expect(tasks.map(({ name }) => name)).toEqual(Object.values(names));
+  expect((await home.run(['status', '--id', 'default'])).stdout).not.toMatch(/\x1b|\u202e/);
+});
+
+test('#100 user and password of a URL are moved out of sight, and reach the server that they are for', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => serve(content('userinfo', 1000), { etag: '"a"' }));
+  const started = await home.run(['start', '--wait', '--json', origin.at('/file.bin').replace('://', `://me:${SECRET}@`)]);
+  expect(started.code).toBe(0);
+  expect(origin.log[0]?.headers.get('authorization')).toBe(`Basic ${Buffer.from(`me:${SECRET}`).toString('base64')}`);
+  const shown = [started.stdout, started.stderr, (await home.run(['status', '--json'])).stdout, (await home.run(['events', '--json'])).stdout];
+  expect(shown.join('')).not.toContain(SECRET);
+  expect(await readFile(join(home.sessionDir(), 'journal.ndjson'), 'utf8')).not.toContain(SECRET);
 });

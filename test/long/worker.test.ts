@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { content, serve, sha256, startOrigin } from '../support/origin.js';
+import { content, inTurn, serve, sha256, startOrigin } from '../support/origin.js';
 import { kill, makeHome, type Home } from '../support/poste.js';
 import { figure } from '../support/scale.js';
 import { stays, until } from '../support/wait.js';
@@ -59,26 +59,25 @@ const CLOCK = `
 
 test.each([['forward', DAY_MS], ['back', -DAY_MS]])('#44 a clock that is set a day %s under a worker: no crash, no second one, sockets dropped, and on it goes', async (_way, step) => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  await using origin = await startOrigin(inTurn(slowly, serve(file, { etag: '"a"', stallAt: 3 * MIB }), serve(file, { etag: '"a"' })));
   await using other = await startOrigin(() => slowly);
   const clock = join(home.root, 'clock');
+  const made = join(home.cwd, 'checks');
   await writeFile(clock, '0');
   await writeFile(join(home.root, 'clock.mjs'), CLOCK);
-  await mkdir(join(home.root, 'checks'));
-  await home.run(['start', '--paused', '--only-if', 'date >> ../checks/made', origin.at('/file.bin')], { env: { POSTE_POLICY_POLL: '3600', POSTE_POLICY_HOLD: '0' } });
-  await home.workerGone();
-  const env = { ...home.env, POSTE_POLICY_POLL: '3600', POSTE_POLICY_HOLD: '0', LC_CLOCK: clock };
-  const worker = spawn(process.execPath, ['--import', join(home.root, 'clock.mjs'), WORKER, 'default'], { env, stdio: 'ignore' });
+  const policy = { POSTE_POLICY_POLL: '3600', POSTE_POLICY_HOLD: '0' };
+  await home.run(['start', '--only-if', 'echo >> checks', origin.at('/file.bin')], { env: policy });
+  await until('some bytes', async () => (await received(home)) > 256 * 1024);
+  kill((await home.workerPid()) ?? 0);
+  const args = ['--import', join(home.root, 'clock.mjs'), WORKER, 'default'];
+  const worker = spawn(process.execPath, args, { env: { ...home.env, ...policy, LC_CLOCK: clock }, stdio: 'ignore' });
   try {
-    const asking = home.run(['resume']);
-    await until('the request', async () => (await home.journal()).some(({ type }) => type === 'task.resumed'));
-    await asking;
-    await until('some bytes', async () => (await received(home)) > MIB);
-    const checks = (await readFile(join(home.root, 'checks/made'), 'utf8')).length;
+    await until('it to have what there is', async () => (await received(home)) > 2 * MIB, { deadlineMs: 60_000 });
+    const checks = (await readFile(made, 'utf8')).length;
     await writeFile(clock, String(step));
-    await until('the connection to be dropped', () => origin.log[0]?.ended === 'client');
-    await until('the next one', () => origin.log.length === 2);
-    await until('the conditions to be looked at again', async () => (await readFile(join(home.root, 'checks/made'), 'utf8')).length > checks);
+    await until('the connection to be dropped', () => origin.log[1]?.ended === 'client');
+    await until('the next one', () => origin.log.length === 3);
+    await until('the conditions to be looked at again', async () => (await readFile(made, 'utf8')).length > checks);
     expect(await home.workerPid()).toBe(worker.pid);
     // Whoever comes now, by the true clock, finds the session held: no start takes it over.
     expect((await home.run(['start', other.at('/other.bin')])).code).toBe(0);
@@ -92,7 +91,7 @@ test.each([['forward', DAY_MS], ['back', -DAY_MS]])('#44 a clock that is set a d
   const { tasks } = await home.status();
   expect(tasks.map(({ sha256: digest }) => digest)).toEqual([sha256(file), sha256(file)]);
   expect((await home.journal()).filter(({ type }) => type === 'worker.started')).toHaveLength(2);
-  expect(origin.log[1]?.range?.start).toBeGreaterThan(MIB - 65_536);
+  expect(origin.log[2]?.range?.start).toBeGreaterThan(2 * MIB);
 });
 
 /** A server of `size` zeros, with ranges, that costs no memory. */
@@ -116,7 +115,7 @@ async function startZeros(size: number): Promise<{ url: string; [Symbol.dispose]
   await once(server, 'listening');
   const address = server.address();
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-  return { url: `http://127.0.0.1:${port}`, [Symbol.dispose]: () => void server.closeAllConnections() || server.close() };
+  return { url: `http://127.0.0.1:${port}`, [Symbol.dispose]: () => void server.close().closeAllConnections() };
 }
 
 /** The most memory that the worker had, MiB. */
@@ -141,14 +140,14 @@ test('#42 the worker’s memory does not grow with the file', async () => {
   expect(large - small).toBeLessThan(48);
 });
 
-test('#103 #42 100 000 URLs are queued by one start, in bounded memory, and the worker serves them', { timeout: 300_000 }, async () => {
+test('#103 #42 100 000 URLs are queued by one start, in bounded memory, and the worker serves them', async () => {
   const count = 100_000;
   await using home = await makeHome();
   await using origin = await startOrigin(({ path }) => (path === '/f0' || path === '/f99999' ? serve(Buffer.from(path), { etag: '"1"' }) : serve(file, { stallAt: 1 })));
   const lines = Array.from({ length: count }, (_, n) => origin.at(`/f${n}`)).join('\n');
   await writeFile(join(home.cwd, 'urls.txt'), `${lines}\n${origin.at('/f5')}\n`);
   const startedAt = Date.now();
-  const started = await home.run(['start', '--quiet', '--paused', '-i', 'urls.txt'], { timeoutMs: 120_000 });
+  const started = await home.run(['start', '--quiet', '--paused', '-i', 'urls.txt'], { timeoutMs: 400_000 });
   expect({ code: started.code, stderr: started.stderr }).toEqual({ code: 0, stderr: '' });
   const took = (Date.now() - startedAt) / 1000;
   expect((await home.journal()).filter(({ type }) => type === 'task.added')).toHaveLength(count);
@@ -163,15 +162,12 @@ test('#103 #42 100 000 URLs are queued by one start, in bounded memory, and the 
   await stays('the number of requests', () => origin.log.length, 500);
 });
 
-test('#42 out of memory, as the system ends it, is a kill: the next command resumes', async () => {
+test('#42 ended as a system without memory does it, by SIGKILL and without a word: the next command resumes', async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => slowly);
   await home.run(['start', origin.at('/file.bin')]);
   await until('some bytes', async () => (await received(home)) > 2 * MIB);
-  // The system's own choice of whom to end, asked of it by its interface: SIGKILL, without a word to the process.
-  const pid = (await home.workerPid()) ?? 0;
-  await writeFile(`/proc/${pid}/oom_score_adj`, '1000');
-  kill(pid);
+  kill((await home.workerPid()) ?? 0);
   await until('the worker to be dead', async () => (await home.workerPid()) === null);
   origin.script = () => serve(file, { etag: '"a"' });
   expect((await home.run(['attach'])).code).toBe(0);
