@@ -115,7 +115,11 @@ async function startZeros(size: number): Promise<{ url: string; [Symbol.dispose]
   await once(server, 'listening');
   const address = server.address();
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-  return { url: `http://127.0.0.1:${port}`, [Symbol.dispose]: () => void server.close().closeAllConnections() };
+  const end = (): void => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { url: `http://127.0.0.1:${port}`, [Symbol.dispose]: end };
 }
 
 /** The most memory that the worker had, MiB. */
