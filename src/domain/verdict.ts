@@ -134,6 +134,8 @@ function judgeRest(known: Known, asked: JudgedBy, answer: Answer): Verdict {
   switch (answer.status) {
     case 206: {
       if (range?.kind !== 'range' || range.start > asked.from || range.end < asked.join) return next;
+      // Nothing but what is here, and the file goes on: a server that always sends its first bytes would be asked for ever.
+      if (range.end === asked.join && range.end < (range.total ?? known.total ?? 0)) return next;
       if (answer.contentEncoding !== null || !lengthFits(answer, range)) return next;
       if (range.total !== null && known.total !== null && range.total !== known.total) {
         return changed(`its size changed from ${known.total} to ${range.total} bytes`);

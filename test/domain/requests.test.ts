@@ -171,6 +171,10 @@ describe('the other commands', () => {
     expect(refusal(decide('s', null, 'r', request))).toBe('no-session');
   });
 
+  it('what only a later poste knows is refused', () => {
+    expect(refusal(decide('s', EVERY, 'r', { kind: 'archive' } as unknown as Request))).toBe('newer-version');
+  });
+
   it('forget --when-done lets the hooks run first', () => {
     const hook = sessionAfter(CREATED, addedTask(1, { onFinish: 'true' }), { type: 'task.failed', task: 1, error: ERROR });
     expect(types(decide('s', hook, 'r', { kind: 'forget', mode: 'when-done', purge: false }))).toEqual(['session.forgetting']);

@@ -4,8 +4,12 @@ import { PosteError } from '../../src/domain/errors.js';
 import { INVISIBLE } from '../../src/domain/printable.js';
 import { SCALE } from '../support/scale.js';
 
-/** What a failure prints replays it: `FUZZ_SEED=… FUZZ_PATH=… npx vitest run --config test/vitest.config.ts test/fuzz -t NAME`. */
-const { FUZZ_SEED, FUZZ_PATH } = process.env;
+/**
+ * What a failure prints replays it: `FUZZ_SEED=… FUZZ_PATH=… npm run fuzz -- -t TITLE`, and FUZZ_REPLAY=… where there is a `replayPath`.
+ * Without them every run is another one.
+ */
+const { FUZZ_SEED, FUZZ_PATH, FUZZ_REPLAY } = process.env;
+export const COMMANDS_REPLAY = FUZZ_REPLAY === undefined ? {} : { replayPath: FUZZ_REPLAY };
 const REPLAY = { ...(FUZZ_SEED === undefined ? {} : { seed: Number(FUZZ_SEED) }), ...(FUZZ_PATH === undefined ? {} : { path: FUZZ_PATH }) };
 
 /** Milliseconds for one example: thousands of times what it takes, and far less than a regular expression that backtracks. */
@@ -19,14 +23,22 @@ export function fuzz<Ts extends [unknown, ...unknown[]]>(
   check: (...example: Ts) => void | Promise<void>,
   { missing = null, patienceMs = PATIENCE_MS }: { missing?: string | null; patienceMs?: number } = {},
 ): void {
-  test.skipIf(missing !== null)(title, { timeout: 60_000 * Math.max(1, SCALE) }, async () => {
+  const longest = 60_000 * Math.max(1, SCALE);
+  test.skipIf(missing !== null)(title, { timeout: longest }, async () => {
     const property = fc.asyncProperty(...arbitraries, async (...example) => {
       const startedAt = performance.now();
       await check(...example);
       const took = performance.now() - startedAt;
       if (took > patienceMs) throw new Error(`it took ${Math.round(took)} ms`);
     });
-    await fc.assert(property, { numRuns: Math.max(1, Math.round(runs * SCALE)), ...REPLAY });
+    await fc.assert(property, {
+      numRuns: Math.max(1, Math.round(runs * SCALE)),
+      // Of one that never ends, too, it is said which one it was.
+      timeout: patienceMs,
+      interruptAfterTimeLimit: longest - 5000,
+      markInterruptAsFailure: true,
+      ...REPLAY,
+    });
   });
 }
 

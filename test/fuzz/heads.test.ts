@@ -61,6 +61,32 @@ const wire: fc.Arbitrary<Wire> = fc
     endWith,
   }));
 
+/** Looks like the rest of the file, but for one thing or another; the bytes are another file's in any case. */
+const nearly: fc.Arbitrary<Wire> = fc
+  .record({
+    start: fc.constantFrom(0, 0, 0, 1, CUT),
+    end: fc.constantFrom(SIZE, SIZE, SIZE, SIZE - 1, CUT),
+    total: fc.constantFrom(SIZE, SIZE, SIZE, SIZE + 1, '*'),
+    status: fc.constantFrom(206, 206, 206, 200, 416),
+    etag: fc.constantFrom('"a"', '"a"', '"a"', '"b"', 'W/"a"'),
+    longer: fc.constantFrom(0, 0, 0, 1, -1),
+    endWith: fc.constantFrom('fin', 'rst'),
+  })
+  .map(({ start, end, total, status: code, etag, longer, endWith }) => ({
+    head: [
+      `HTTP/1.1 ${code} OK`,
+      `ETag: ${etag}`,
+      `Last-Modified: ${GOOD.lastModified}`,
+      `Content-Range: bytes ${start}-${end - 1}/${total}`,
+      `Content-Length: ${end - start + longer}`,
+      '',
+      '',
+    ].join('\r\n'),
+    chunked: false,
+    payload: content('another file', end - start + longer),
+    endWith,
+  }));
+
 function sends({ head, chunked, payload, endWith }: Wire): Behaviour {
   return async (exchange) => {
     await exchange.write(Buffer.from(head, 'latin1'));
@@ -91,8 +117,11 @@ async function withRig(check: (origin: Origin, rig: Rig) => Promise<void>): Prom
   await check(origin, rig);
 }
 
+/** Requests over sockets, on a machine that may be busy. */
+const PATIENCE = { patienceMs: 15_000 };
+
 describe('whatever a server answers', () => {
-  fuzz('#13 #15 #28 #29 #101 the attempt ends with a word, or with the very bytes; and a good server is believed after it', 80, [wire], async (first) => {
+  fuzz('#13 #15 #28 #29 #101 the attempt ends with a word, or with the very bytes; and a good server is believed after it', 40, [wire], async (first) => {
     await withRig(async (origin, rig) => {
       origin.script = () => sends(first);
       const outcome = await rig.run();
@@ -101,9 +130,9 @@ describe('whatever a server answers', () => {
       origin.script = () => serve(file, GOOD);
       expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
     });
-  });
+  }, PATIENCE);
 
-  fuzz('#1 #3 #4 #5 #6 #10 #16 #17 #30 half of a file never becomes anything but that file, or a whole other one', 80, [wire], async (second) => {
+  fuzz('#1 #3 #4 #5 #6 #10 #16 #17 #30 half of a file never becomes anything but that file, or a whole other one', 60, [fc.oneof(wire, nearly)], async (second) => {
     await withRig(async (origin, rig) => {
       origin.script = () => serve(file, { ...GOOD, truncateAt: CUT });
       expect(await rig.run()).toMatchObject({ kind: 'retry', progressed: true });
@@ -114,5 +143,5 @@ describe('whatever a server answers', () => {
       origin.script = () => serve(file, GOOD);
       expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
     });
-  });
+  }, PATIENCE);
 });

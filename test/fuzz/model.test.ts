@@ -12,7 +12,7 @@ import { Journal } from '../../src/store/journal.js';
 import { JournalReader } from '../../src/store/journal-reader.js';
 import { seal } from '../../src/store/sealed.js';
 import { finished, specOf } from '../support/sessions.js';
-import { fuzz } from './fuzz.js';
+import { COMMANDS_REPLAY, fuzz } from './fuzz.js';
 
 /** What an observer remembers of a session, told only by its answers and its events. */
 interface Model {
@@ -234,7 +234,7 @@ const torn = fc.oneof(fc.constant(''), fc.string(), fc.constant('{"v":1,"seq":7,
 const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 describe('a session', () => {
-  const steps = fc.commands([request.map((asked) => new Ask(asked)), work.map((bodies) => new Work(bodies)), torn.map((text) => new Crash(text))], { maxCommands: 30, size: '+1' });
+  const steps = fc.commands([request.map((asked) => new Ask(asked)), work.map((bodies) => new Work(bodies)), torn.map((text) => new Crash(text))], { maxCommands: 30, size: '+1', ...COMMANDS_REPLAY });
 
   fuzz('#40 #47 #65 keeps its word, whatever is asked, whatever the worker does and whenever it dies', 30, [steps], async (commands) => {
     const dir = await mkdtemp(join(MEMORY, 'poste-model-'));

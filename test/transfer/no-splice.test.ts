@@ -184,3 +184,14 @@ test('#5 #13 a length that was a lie ends in a fetch of the whole, not in asking
   expect(await rig.settle(3)).toMatchObject({ kind: 'complete', sha256: sha256(file) });
   expect(origin.log.length).toBeLessThan(8);
 });
+
+test('#4 a server that always sends the same first part is not asked for ever; the part is kept for a better day', async () => {
+  const first: ServeOptions = { etag: '"1"', status: 206, contentRange: () => `bytes 0-${CUT - 1}/${SIZE}` };
+  await using origin = await startOrigin(() => serve(file.subarray(0, CUT), { ...first, ranges: { shift: -SIZE } }));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  expect(await rig.run()).toMatchObject({ kind: 'failed', error: { code: 'malformed-answer' } });
+  expect(origin.log.length).toBeLessThan(10);
+  origin.script = () => serve(file, { etag: '"1"' });
+  expect(await rig.run()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
+  expect(origin.log.at(-1)?.range?.start).toBeGreaterThan(0);
+});
