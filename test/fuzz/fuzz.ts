@@ -53,6 +53,11 @@ export function resultOf<T>(parse: () => T): T | null {
   }
 }
 
+/** Without half a surrogate pair, so that it can be percent-encoded. */
+export function isWellFormed(text: string): boolean {
+  return !/\p{Cs}/u.test(text);
+}
+
 /** @throws when anything in it would act on a terminal instead of showing */
 export function expectInert(text: string): void {
   expect(text.match(INVISIBLE)).toBeNull();
