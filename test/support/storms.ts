@@ -17,10 +17,10 @@ import { SessionWorker } from './worker.js';
 const ID = 'storm';
 const ENV = { POSTE_BACKOFF: '0.02' };
 /** Silence of a server that ends its turn. */
-const STALL = '500ms';
+const STALL = '1s';
 const LOOK_MS = 40;
-/** Whatever is not over by then is stuck: on an idle machine the slowest take a tenth of it. */
-const DEADLINE_MS = 90_000;
+/** Whatever is not over by then is stuck: on an idle machine the slowest session takes a tenth of it. */
+const DEADLINE_MS = 180_000;
 /** How often a user says `retry`. */
 const MOST_RETRIES = 12;
 
