@@ -11,6 +11,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export async function main(argv: string[]): Promise<void> {
   keepToOwner();
   endWhenNobodyReads(() => (typeof process.exitCode === 'number' ? process.exitCode : 0));
+  // oclif looks it up in /etc/passwd otherwise, and dies where the user has no line there: in a container with a number for a user.
+  process.env['SHELL'] ??= '/bin/sh';
   try {
     await run(argv.length === 0 ? ['--help'] : argv, { root: ROOT });
   } catch (error) {

@@ -42,6 +42,35 @@ test('#23 what was dropped on the way out stays dropped on the way back', async 
   expect(await rig.run()).toMatchObject({ kind: 'complete' });
 });
 
+test('#23 another name for the same host, another scheme: another origin, for headers and for the client certificate', async () => {
+  await using certificates = await makeCertificates();
+  const { good: tls, caFile, client } = certificates;
+  const spec = { caFile, clientCertificate: { certFile: client.certFile, keyFile: client.keyFile } };
+  await using secure = await startOrigin(() => serve(file), { tls });
+  await using plain = await startOrigin(() => redirect(secure.at('/file')));
+  await using named = await startOrigin(({ path }) => (path === '/file' ? redirect(`http://localhost:${named.port}/there`) : serve(file)));
+  await using byName = await makeRig({ url: named.at('/file') }, SECRETS);
+  expect(await byName.run()).toMatchObject({ kind: 'complete', provenance: { tls: 'none', redirects: [`127.0.0.1:${named.port}`] } });
+  expect(named.log.map(({ headers }) => headers.has('x-api-key'))).toEqual([true, false]);
+  await using byScheme = await makeRig({ url: plain.at('/file'), ...spec }, SECRETS);
+  expect(await byScheme.run()).toMatchObject({ kind: 'complete', provenance: { tls: 'none' } });
+  expect([sentSecrets(plain), sentSecrets(secure)]).toEqual([true, false]);
+  await using own = await makeRig({ url: secure.at('/file'), ...spec }, SECRETS);
+  expect(await own.run()).toMatchObject({ kind: 'complete', provenance: { tls: 'verified' } });
+  expect(secure.log.map(({ clientCertificate }) => clientCertificate)).toEqual([null, 'poste test client']);
+  // Away and back: the very origin that was shown the certificate before is not shown it again by this chain.
+  await using other = await startOrigin(() => redirect(secure.at('/back')), { tls });
+  secure.script = ({ path }) => (path === '/file' ? redirect(other.at('/away')) : serve(file));
+  expect(await own.forget().then(() => own.run())).toMatchObject({ kind: 'complete' });
+  expect([...other.log, ...secure.log.slice(2)].map(({ clientCertificate, path }) => [path, clientCertificate])).toEqual([
+    ['/away', null],
+    ['/file', 'poste test client'],
+    ['/back', null],
+  ]);
+  await using lax = await makeRig({ url: other.at('/x'), insecure: true });
+  expect(await lax.run()).toMatchObject({ kind: 'complete', provenance: { tls: 'insecure' } });
+});
+
 test.each([301, 302, 303, 307, 308])('%i is followed, relative too, with the headers of the origin', async (code) => {
   await using origin = await startOrigin(routes({ '/a/file': redirect('../b?q#part', code), '/b': serve(file) }));
   await using rig = await makeRig({ url: origin.at('/a/file') }, SECRETS);
