@@ -151,3 +151,14 @@ test('a claimed file has the mode that any new file would have', async () => {
   await home.sh('umask 027; poste claim');
   expect(((await stat(join(home.cwd, 'file.bin'))).mode & 0o777).toString(8)).toBe('640');
 });
+
+test('#69 names that differ only in how an accent is written are one name: the second file is refused, and told apart when asked', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(({ path }) => serve(Buffer.from(path), { etag: '"a"' }));
+  expect((await home.run(['start', '--wait', origin.at('/caf%C3%A9.txt'), origin.at('/cafe%CC%81.txt')])).code).toBe(0);
+  expect((await home.run(['claim', '--to', './'])).code).toBe(13);
+  expect((await home.run(['claim', '--to', './', '--on-conflict', 'rename'])).code).toBe(0);
+  expect((await readdir(home.cwd)).sort()).toEqual(['café (1).txt', 'café.txt'].map((name) => name.normalize('NFC')).sort());
+  const contents = await Promise.all(['café.txt', 'café (1).txt'].map((name) => readFile(join(home.cwd, name.normalize('NFC')), 'utf8')));
+  expect(contents.sort()).toEqual(['/caf%C3%A9.txt', '/cafe%CC%81.txt'].sort());
+});
