@@ -5,16 +5,17 @@ import { KILLED, SCHEDULES } from '../splice/schedules.js';
 import { figure } from '../support/scale.js';
 
 const MIB = 1024 * 1024;
+const PATIENCE_MS = 60_000;
 
 /** As in the table of `npm run splice-table`. */
 describe.concurrent('poste ends with a right file', () => {
   test.each(SCHEDULES.map((schedule) => [schedule.faults, schedule.title, schedule] as const))('%s %s', async (_faults, _title, schedule) => {
-    expect(await runCell(schedule, POSTE)).toMatchObject({ kind: 'right' });
+    expect(await runCell(schedule, POSTE, PATIENCE_MS)).toMatchObject({ kind: 'right' });
   });
 });
 
 test(`${KILLED.faults} ${KILLED.title}: at most 1 MiB is fetched again`, async () => {
-  const cell = await runCell(KILLED, POSTE);
+  const cell = await runCell(KILLED, POSTE, PATIENCE_MS);
   expect(cell).toMatchObject({ kind: 'right' });
   const refetched = cell.kind === 'right' ? cell.refetched : Infinity;
   figure('fetched again after kill -9, of 32 MiB', `${refetched} bytes`);
@@ -25,7 +26,7 @@ describe.concurrent('the servers are such that others do not notice', () => {
   const [first] = SCHEDULES;
   for (const client of CLIENTS.filter(({ name }) => name === 'curl' || name === 'wget' || name === 'aria2')) {
     test.skipIf(versionOf(client) === null)(`a file that ${client.name} puts together from two versions`, async () => {
-      expect(first && (await runCell(first, client))).toMatchObject({ kind: 'wrong', how: 'mixed' });
+      expect(first && (await runCell(first, client, PATIENCE_MS))).toMatchObject({ kind: 'wrong', how: 'mixed' });
     });
   }
 });

@@ -17,12 +17,11 @@ export type Cell =
 
 /** A user runs the command again until it says that it has the file, but not for ever. */
 const MOST_RUNS = 6;
-const CELL_MS = 15_000;
 
-/** Lets one client download, be interrupted and resume as one schedule has it, in a directory of its own. */
-export async function runCell(schedule: Schedule, client: Client): Promise<Cell> {
+/** Lets one client download, be interrupted and resume as one schedule has it, in a directory of its own; at most `mostMs` long. */
+export async function runCell(schedule: Schedule, client: Client, mostMs: number): Promise<Cell> {
   const dir = await mkdtemp(join(tmpdir(), 'poste-splice-'));
-  const deadline = Date.now() + CELL_MS;
+  const deadline = Date.now() + mostMs;
   const origin = await startOrigin(schedule.before());
   try {
     await mkdir(join(dir, 'work'));

@@ -8,6 +8,8 @@ export interface Row {
   readonly cells: ReadonlyMap<Client, Cell>;
 }
 
+const CELL_MS = 20_000;
+
 /** Those of `clients` that are installed, with their versions. */
 export function installed(clients: readonly Client[] = CLIENTS): Map<Client, string> {
   return new Map(
@@ -24,7 +26,7 @@ async function measure(schedules: readonly Schedule[], clients: readonly Client[
   const jobs = rows.flatMap(({ schedule, cells }) => clients.map((client) => ({ schedule, client, cells })));
   const next = jobs.values();
   const work = async (): Promise<void> => {
-    for (const { schedule, client, cells } of next) cells.set(client, await runCell(schedule, client));
+    for (const { schedule, client, cells } of next) cells.set(client, await runCell(schedule, client, CELL_MS));
   };
   await Promise.all(Array.from({ length: atOnce }, work));
   return rows;
@@ -43,7 +45,7 @@ export async function splicePage(versions: ReadonlyMap<Client, string>, date: st
       ['**a wrong file and exit code 0**', ...clients.map((client) => `**${count(client)}**`)],
     ]),
     '',
-    '`WRONG`: exit code 0 and a file that the server never had. `error`: none, and the exit code says so (`hangs`: not over after 15 s).',
+    '`WRONG`: exit code 0 and a file that the server never had. `error`: none, and the exit code says so (`hangs`: not over after 20 s).',
     'Each is run again until it exits with 0, six times at most:',
     '',
     ...clients.map(({ command }) => `- \`${[...command('URL')].map(plain).join(' ')}\``),
