@@ -82,7 +82,7 @@ describe('#100 an address', () => {
   fuzz('#100 is recorded without what is secret in it, and named safely', 200, [anyText(...URL_PIECES), anyText()], (path, secret) => {
     const escaped = isWellFormed(secret) ? encodeURIComponent(`S3CRET${secret}`) : 'S3CRET';
     const url = `https://u${escaped}:p${escaped}@example.org/${path.replaceAll(/[#?\\]/g, '')}?t=${escaped}&${escaped}#${escaped}`;
-    const task = resultOf(() => newTask({ url, name: null, label: null, to: null, checksum: null, headers: [] }, COMMON));
+    const task = resultOf(() => newTask({ url, name: null, label: null, to: null, checksum: null, listed: null, headers: [], netrc: [], cookies: [] }, COMMON));
     if (task === null) return;
     expect(JSON.stringify(task.spec)).not.toContain('S3CRET');
     expectInert(task.spec.name);

@@ -9,6 +9,7 @@ import { coveredBytes, type Extent } from '../../src/domain/segments.js';
 import type { NewTask, Request } from '../../src/domain/requests.js';
 import { eventJson } from '../../src/session/event-json.js';
 import { extentLine, formatRecord, parseRecord, type ExtentLine, type PartHeader } from '../../src/store/extents.js';
+import { serving } from '../../src/delivery/serving.js';
 import { submit, takeAnswer } from '../../src/store/inbox.js';
 import { JournalReader } from '../../src/store/journal-reader.js';
 import { openOwned, serveInbox } from '../../src/store/owned-session.js';
@@ -128,7 +129,7 @@ describe('the inbox', () => {
       // After the good one: a session is there when they are read.
       const ids = files.map((_, index) => `later-${index}`);
       await Promise.all(files.map((content, index) => writeFile(join(paths.inbox, `${ids[index]}.json`), content)));
-      expect(await serveInbox(owned, () => Promise.resolve())).toBe(true);
+      expect(await serveInbox(owned, serving(owned))).toBe(true);
       expect(await readdir(paths.inbox)).toEqual([]);
       for (const id of ids) {
         const answer = await takeAnswer(paths, id);

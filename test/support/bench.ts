@@ -8,8 +8,8 @@ import { DEFAULT_SETTINGS } from '../../src/domain/events.js';
 import { askingFor, type Asking } from '../../src/session/ask.js';
 import { newTask } from '../../src/session/new-task.js';
 import { readSession, type SessionView } from '../../src/session/read.js';
-import { makeDir } from '../../src/store/files.js';
 import { submit } from '../../src/store/inbox.js';
+import { makeDir } from '../../src/store/own-dir.js';
 import { take } from '../../src/store/ownership.js';
 import { work } from '../../src/worker/work.js';
 import { specOf } from './sessions.js';
@@ -51,7 +51,7 @@ export class Bench implements AsyncDisposable {
   async add(...wanted: readonly Wanted[]): Promise<void> {
     const tasks = wanted.map(({ url, headers = [], onFinish = null }): NewTask =>
       newTask(
-        { url, name: null, label: null, to: null, checksum: null, headers },
+        { url, name: null, label: null, to: null, checksum: null, listed: null, headers, netrc: [], cookies: [] },
         { ...PLAIN, cwd: this.root, stallTimeoutMs: 10_000, onFinish, paused: false, forceNew: false, proxy: null },
       ),
     );

@@ -2,7 +2,7 @@ import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DEFAULT_SETTINGS, type EventBody } from '../../src/domain/events.js';
 import type { Asking } from '../../src/session/ask.js';
-import { makeDir } from '../../src/store/files.js';
+import { makeDir } from '../../src/store/own-dir.js';
 import { openOwned } from '../../src/store/owned-session.js';
 import { take } from '../../src/store/ownership.js';
 import { tempPaths } from '../../src/store/paths.js';
