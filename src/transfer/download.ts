@@ -4,7 +4,7 @@ import { checkSize, sizeLimit } from '../domain/size.js';
 import { overlapStart, planSegments, requestEnd, type Segment } from '../domain/segments.js';
 import { scrubber } from '../domain/scrub.js';
 import { ifRangeOf } from '../domain/validators.js';
-import { canResume, evidenceOf, expectsPage, judge, judgeEnd, resumeMode, type JudgedBy, type Known, type Mode, type Restart, type Verdict } from '../domain/verdict.js';
+import { canResume, expectsPage, judge, judgeEnd, resumeMode, type JudgedBy, type Known, type Mode, type Restart, type Verdict } from '../domain/verdict.js';
 import type { PartHeader } from '../store/extents.js';
 import type { PartFile } from '../store/part.js';
 import { createPart, openPart, removeParts } from '../store/part-file.js';
@@ -14,7 +14,7 @@ import { complete } from './complete.js';
 import { nameOf } from './name.js';
 import type { Network } from './network.js';
 import { OverlapDiffers, receive } from './receive.js';
-import { continuedBy, headerOf } from './part-header.js';
+import { continuedBy, headerOf, representationOf } from './part-header.js';
 import { portal, refuse } from './refuse.js';
 import type { Throttle } from './throttle.js';
 
@@ -291,11 +291,7 @@ export class Download {
   async #tell(asked: Asked, header: PartHeader): Promise<void> {
     const { spec } = this.#job;
     this.#name = nameOf(spec, asked.fields, this.#scrub, this.#job.takenNames);
-    const representation = {
-      total: header.total,
-      resumable: asked.answer.acceptsRanges && this.#canResume(header),
-      evidence: evidenceOf(header.validators, spec.checksum !== null),
-    };
+    const representation = representationOf(header, asked.answer, spec.checksum !== null);
     const told = JSON.stringify([this.#name, representation]);
     if (told === this.#told) return;
     this.#told = told;

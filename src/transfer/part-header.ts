@@ -1,5 +1,8 @@
 import { weaker, type JoinProof } from '../domain/provenance.js';
 import type { Extent } from '../domain/segments.js';
+import type { Answer } from '../domain/answer.js';
+import type { Representation } from '../domain/task.js';
+import { canResume, evidenceOf } from '../domain/verdict.js';
 import type { PartHeader } from '../store/extents.js';
 import type { Asked } from './ask.js';
 
@@ -54,4 +57,9 @@ export function continuedBy(header: PartHeader, { hosts, tls }: Asked, total: nu
   const others = provenance.resumes.filter((join) => join.offset !== offset).slice(1 - MOST_RESUMES);
   const resumes = [...others, { offset, proof, overlapCompared: overlap + before, host: hosts.at(-1) ?? provenance.finalHost }];
   return { ...header, total, provenance: { ...provenance, resumes, tls: weakest } };
+}
+
+/** What is shown of the file: how long it is, and by what a resumed download of it would be proved the same. */
+export function representationOf(header: PartHeader, { acceptsRanges }: Answer, hasDigest: boolean): Representation {
+  return { total: header.total, resumable: acceptsRanges && canResume(header, hasDigest), evidence: evidenceOf(header.validators, hasDigest) };
 }

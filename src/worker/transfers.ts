@@ -1,4 +1,4 @@
-import { errorInfo, PosteError, type ErrorCode, type ErrorInfo } from '../domain/errors.js';
+import { errorInfo, PosteError, type ErrorCode } from '../domain/errors.js';
 import type { EventBody } from '../domain/events.js';
 import { parseBackoff } from '../domain/policy-times.js';
 import { retryDelay } from '../domain/retry.js';
@@ -15,6 +15,7 @@ import { Network } from '../transfer/network.js';
 import { Throttle } from '../transfer/throttle.js';
 import { Admission } from './admission.js';
 import type { Gates } from './gates.js';
+import { exhausted, failure, without } from './failures.js';
 import { HostLimits } from './host-limits.js';
 import type { HostPauses } from './host-pauses.js';
 import { LiveProgress } from './live-progress.js';
@@ -282,23 +283,6 @@ export class Transfers {
   }
 }
 
-/** A failure beside the attempt itself: what passes by itself (a full disk) is tried again. */
-function failure(error: ErrorInfo): AttemptOutcome {
-  if (!error.transient) return { kind: 'failed', error };
-  return { kind: 'retry', error, progressed: false, unreached: false, retryAfterMs: null, hostBusy: false, waitFor: error.code === 'disk-full' ? 'disk-full' : null };
-}
-
-/** What was secret of the task is lost: without it the server would give something else, or nothing. */
-function without(missing: 'url' | 'headers'): AttemptOutcome {
-  const lost = missing === 'url' ? 'exact address' : 'headers';
-  const error = new PosteError('auth', `the record of this task's ${lost} is lost; what has arrived is kept: give the start command again as it was`);
-  return { kind: 'needs', code: missing === 'url' ? 'needs-url' : 'needs-auth', error: errorInfo(error) };
-}
-
 function basisOf({ spec }: Task): string {
   return JSON.stringify([spec.urlHash, spec.checksum, spec.maxSize, spec.expectSize]);
-}
-
-function exhausted(error: ErrorInfo, tries: number): ErrorInfo {
-  return { ...error, message: `${error.message}; given up after ${tries} tries in a row without a new byte`, transient: false };
 }

@@ -8,6 +8,7 @@ import { INVISIBLE } from '../../src/domain/printable.js';
 import { Journal } from '../../src/store/journal.js';
 import { raw, routes, serve, startOrigin } from '../support/origin.js';
 import { makeHome, type Home } from '../support/poste.js';
+import { sha256 } from '../support/content.js';
 import { addedTask, CREATED, FILE } from '../support/sessions.js';
 import { fuzz, hostileText, NASTY } from './fuzz.js';
 
@@ -68,7 +69,7 @@ async function writeSession(home: Home, texts: readonly string[]): Promise<void>
     const folder = join(dir, 'finished', String(task));
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await writeFile(join(folder, fileName(text)), 'x');
-    bodies.push({ type: 'task.finished', task, name: fileName(text), ...FILE, file: join(folder, fileName(text)) });
+    bodies.push({ type: 'task.finished', task, name: fileName(text), ...FILE, sha256: sha256(Buffer.from('x')), file: join(folder, fileName(text)) });
   }
   await journal.commit(() => bodies);
   await journal.close();

@@ -52,7 +52,7 @@ export class Bench implements AsyncDisposable {
     const tasks = wanted.map(({ url, headers = [], onFinish = null }): NewTask =>
       newTask(
         { url, name: null, label: null, to: null, checksum: null, listed: null, headers, netrc: [], cookies: [] },
-        { ...PLAIN, cwd: this.root, stallTimeoutMs: 10_000, onFinish, paused: false, forceNew: false, proxy: null },
+        { ...PLAIN, cwd: this.root, stallTimeoutMs: 10_000, onFinish, paused: false, forceNew: false, proxy: null, clientCertificate: null },
       ),
     );
     const { paths } = this.asking;
