@@ -49,8 +49,6 @@ export interface ServerKind {
   readonly ranges: 'honour' | 'ignore' | 'not-with-if-range';
   readonly framing: Framing;
   readonly total: 'told' | 'star';
-  /** Connections beyond these are turned away. */
-  readonly connections: number;
 }
 
 /** All that a storm does to one download, and nothing but its seed decides. After the last step the server behaves well. */
@@ -89,18 +87,19 @@ export function scheduleOf(seed: number): Schedule {
   const server = serverOf(choices);
   const size = sizeOf(choices);
   const steps: Step[] = [];
-  // Each permanent error costs a user's `retry`: one storm in seven has them.
-  let permanents = choices.chance(1 / 7) ? choices.int(1, 2) : 0;
+  // Each permanent error costs a user's `retry`: one storm in six has them.
+  let permanents = choices.chance(1 / 6) ? choices.int(1, 2) : 0;
   const isChangeable = choices.chance(0.5);
   for (let left = choices.int(2, MOST_STEPS); left > 0; left -= 1) {
-    const isPermanent = permanents > 0 && choices.chance(0.3);
+    const isPermanent = permanents > 0 && choices.chance(0.5);
     if (isPermanent) permanents -= 1;
-    const step = stepOf(choices, server, isPermanent ? [...PERMANENT] : PASSING, isChangeable);
+    const kind = isPermanent ? choices.pick([...PERMANENT]) : choices.chance(0.25) ? 'plain' : choices.pick(PASSING);
+    const step = stepOf(choices, server, kind, isChangeable);
     steps.push(step);
     // A body that ends with its connection was cut, and nothing shows it: the next answer about the file must be one that tells how long it is.
     if (step.framing === 'close' && step.cut?.how === 'fin') {
-      if (choices.chance(0.5)) steps.push({ ...stepOf(choices, server, ['plain'], false), kind: choices.pick(UNHELPFUL), cut: { at: choices.next(), how: 'rst' } });
-      steps.push({ ...stepOf(choices, server, ['plain'], isChangeable), cut: { at: choices.next(), how: 'rst' } });
+      if (choices.chance(0.5)) steps.push({ ...stepOf(choices, server, choices.pick(UNHELPFUL), false), cut: { at: choices.next(), how: 'rst' } });
+      steps.push({ ...stepOf(choices, server, 'plain', isChangeable), cut: { at: choices.next(), how: 'rst' } });
     }
   }
   return { seed, server, size, steps, hasDigest: choices.chance(0.2), hasSecret: choices.chance(0.3), kills: killsOf(choices, steps.length, size) };
@@ -120,12 +119,10 @@ function serverOf(choices: Choices): ServerKind {
     ranges: usual<ServerKind['ranges']>(0.8, 'honour', ['ignore', 'not-with-if-range']),
     framing: usual<Framing>(0.6, 'length', ['chunked', 'close', 'http10']),
     total: usual<ServerKind['total']>(0.93, 'told', ['star']),
-    connections: choices.chance(0.2) ? choices.int(1, 2) : Number.POSITIVE_INFINITY,
   };
 }
 
-function stepOf(choices: Choices, server: ServerKind, kinds: readonly FaultKind[], isChangeable: boolean): Step {
-  const kind = choices.chance(0.25) && kinds.length > 1 ? 'plain' : choices.pick(kinds);
+function stepOf(choices: Choices, server: ServerKind, kind: FaultKind, isChangeable: boolean): Step {
   const framing = choices.chance(0.6) ? server.framing : choices.pick(['length', 'chunked', 'close', 'http10'] as const);
   const cut = choices.chance(0.85) ? cutOf(choices) : null;
   // Without a length and without ranges nobody can tell a whole body from one that was cut.
@@ -147,7 +144,7 @@ function cutOf(choices: Choices): Cut {
 
 function killsOf(choices: Choices, steps: number, size: number): readonly Kill[] {
   // A kill costs the start of a worker, and meets all downloads of the session.
-  if (!choices.chance(0.25)) return [];
+  if (!choices.chance(0.35)) return [];
   return [
     {
       request: choices.int(1, steps + 1),

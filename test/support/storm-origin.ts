@@ -109,13 +109,7 @@ export class StormOrigin implements AsyncDisposable {
     const n = this.#requests;
     const step = this.#stepAt(n);
     const scene: Scene = { ...this.#sceneOf(request, n, step), expired: this.main.at(`/expired/${n}`), target: (elsewhere, hops = 0) => this.#redirected(n, step, elsewhere, hops) };
-    return (exchange) => {
-      if (exchange.active() > this.schedule.server.connections) {
-        this.#count('connection-limit');
-        return status(429)(exchange);
-      }
-      return this.#behave(scene)(exchange);
-    };
+    return this.#behave(scene);
   }
 
   #answerElsewhere(request: OriginRequest): Behaviour {
