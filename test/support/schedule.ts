@@ -96,6 +96,8 @@ export function scheduleOf(seed: number): Schedule {
     const kind = isPermanent ? choices.pick([...PERMANENT]) : choices.chance(0.25) ? 'plain' : choices.pick(PASSING);
     const step = stepOf(choices, server, kind, isChangeable);
     steps.push(step);
+    // The first of these is not believed when bytes are here: it is asked once more.
+    if (kind === 'no-entry' || kind === 'gone') steps.push(step);
     // A body that ends with its connection was cut, and nothing shows it: the next answer about the file must be one that tells how long it is.
     if (step.framing === 'close' && step.cut?.how === 'fin') {
       if (choices.chance(0.5)) steps.push({ ...stepOf(choices, server, choices.pick(UNHELPFUL), false), cut: { at: choices.next(), how: 'rst' } });

@@ -30,7 +30,6 @@ interface Fault {
 
 const MINUTE = 60_000;
 
-/** Different at every request that one download can come to. */
 const bodyFor = (scene: Scene, more: ServeOptions = {}): Behaviour => serve(scene.version.bytes, { ...optionsOf(scene), ...more });
 const always = (rows: readonly number[], more: (scene: Scene) => ServeOptions): Fault => ({ rows, make: (scene) => bodyFor(scene, more(scene)) });
 /** Only where the rest is asked for can it be told from the truth. */
