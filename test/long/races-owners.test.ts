@@ -55,13 +55,13 @@ test('#43 an owner that is stopped for longer than any limit, its lock old and i
 
 const noStrace = spawnSync('strace', ['-f', '-e', 'trace=none', 'true']).status !== 0;
 
-/** Milliseconds that a write is held back: long enough for another worker to do all that there is. */
-const HELD_BACK = 12_000;
+/** Milliseconds that strace holds a write back: long enough to stop strace itself, which then holds it for as long as is wanted. */
+const HELD_BACK = 8000;
 
 test.skipIf(noStrace)('#43 #45 an owner that is displaced while it is stopped, or its write to the journal is held back, adds nothing that counts', async () => {
   let stops = 0;
   let late = 0;
-  for (const [kind, nth] of [...[1, 2, 3, 4, 5, 6].map((n) => ['look', n] as const), ...[1, 3].map((n) => ['write', n] as const)]) {
+  for (const [kind, nth] of [...[1, 2, 3, 5].map((n) => ['look', n] as const), ...[1, 3].map((n) => ['write', n] as const)]) {
     await using home = await makeHome();
     await using origin = await startOrigin(() => served);
     const paths = sessionPaths(home.dir, 'default');
@@ -78,11 +78,13 @@ test.skipIf(noStrace)('#43 #45 an owner that is displaced while it is stopped, o
     const stopped = await until('the worker to stop, or to be done', async () => (worker.exitCode === null ? await stoppedWorker(home) : 'done'), { deadlineMs: 40_000 });
     if (stopped !== 'done') {
       stops += 1;
+      const holder = kind === 'look' ? stopped : (worker.pid ?? 0);
+      process.kill(holder, 'SIGSTOP');
       await forgeDeath(record);
       await forgeDeath(paths.owner);
       expect((await home.run(['resume'], { timeoutMs: 60_000 })).code).toBe(0);
       expect((await home.run(['attach', '--timeout', '40s'], { timeoutMs: 60_000 })).code).toBe(0);
-      if (kind === 'look') process.kill(stopped, 'SIGCONT');
+      process.kill(holder, 'SIGCONT');
       await ended;
     }
     expect((await home.run(['attach', '--timeout', '40s'], { timeoutMs: 60_000 })).code).toBe(0);
@@ -96,7 +98,7 @@ test.skipIf(noStrace)('#43 #45 an owner that is displaced while it is stopped, o
     expect([what, claimed.code, claimed.stderr]).toEqual([what, 0, '']);
     expect(sha256(await readFile(join(home.cwd, 'file.bin')))).toBe(sha256(file));
   }
-  expect(stops).toBeGreaterThanOrEqual(6);
+  expect(stops).toBeGreaterThanOrEqual(4);
   expect(late).toBeGreaterThanOrEqual(1);
   figure('displaced between deciding and writing', `${stops} places: ${late} lines came late, 0 counted, 0 wrong files`);
 });
