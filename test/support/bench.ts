@@ -3,6 +3,7 @@ import { accessSync } from 'node:fs';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PosteError } from '../../src/domain/errors.js';
 import type { NewTask } from '../../src/domain/requests.js';
 import { DEFAULT_SETTINGS } from '../../src/domain/events.js';
 import { askingFor, type Asking } from '../../src/session/ask.js';
@@ -63,7 +64,7 @@ export class Bench implements AsyncDisposable {
   async work(isEnough?: () => Promise<boolean>, end = new AbortController()): Promise<void> {
     const { home, id, paths } = this.asking;
     const taken = await take(paths, 'worker', 'test');
-    if (taken.kind !== 'taken') throw new Error(`the session is ${taken.kind}`);
+    if (taken.kind !== 'taken') throw new PosteError('owned-elsewhere', `the session is ${taken.kind}`);
     setMaxListeners(0, end.signal);
     const worked = work({ id, home, paths, ownership: taken.ownership, end: end.signal });
     try {

@@ -27,6 +27,8 @@ const RIGHT = new Set(Object.values(FILES).map(sha256));
 /** Finished and unclaimed, by task. */
 const WAITING = { 1: 'done.bin', 4: 'left.bin' } as const;
 const CLAIM = { onConflict: 'fail', wait: false, timeoutMs: null, since: Number.MAX_SAFE_INTEGER } as const;
+/** Beyond what the kernel gives out. */
+const NO_PROCESS = 2 ** 22 + 1;
 const HANGS_AFTER_MS = 60_000;
 
 /** What a session that was hurt came to. */
@@ -100,7 +102,7 @@ export class HurtSession implements AsyncDisposable {
       return done === 3 && (progress?.tasks['2']?.received ?? 0) >= 240_000;
     });
     await claim(bench.asking, { ...CLAIM, to: bench.out, cwd: bench.root, names: ['claimed.bin'] }, () => undefined);
-    const dead = { ...ownIdentity(), startTime: '1' };
+    const dead = { ...ownIdentity(), pid: NO_PROCESS };
     await new Turn(paths, 1, { task: 4, by: 'claim', eventId: null, move: { kind: 'link', to: join(bench.out, 'left.bin') }, maker: dead, at: 1 }, []).create();
     const { gen } = await highestGeneration(paths);
     const owner: Owner = { gen: gen + 1, token: 'dead', role: 'worker', version: 'test', startedAt: new Date().toISOString(), identity: dead };

@@ -14,7 +14,11 @@ export async function makeShelves(asking: Asking, files: ReadonlyMap<string, Buf
   const { id, paths } = asking;
   await makeDir(paths.dir);
   const temp = tempPaths(paths.dir);
-  const events: EventBody[] = [{ type: 'session.created', id, temp: paths.dir, cwd: '/', settings: { ...DEFAULT_SETTINGS, retainMs } }];
+  const taken = await take(paths, 'command', 'test');
+  if (taken.kind !== 'taken') throw new Error(`the session is ${taken.kind}`);
+  const owned = await openOwned(id, paths, taken.ownership, null);
+  await owned.journal.commit(() => [{ type: 'session.created', id, temp: paths.dir, cwd: '/', settings: { ...DEFAULT_SETTINGS, retainMs } }]);
+  const events: EventBody[] = [];
   let task = 0;
   for (const [name, bytes] of files) {
     task += 1;
@@ -28,11 +32,7 @@ export async function makeShelves(asking: Asking, files: ReadonlyMap<string, Buf
       { type: 'task.finished', task, name, file, size: bytes.length, sha256: sha256(bytes), length: 'verified', modifiedAt },
     );
   }
-  events.push({ type: 'session.settled', counts: { finished: task } });
-  const taken = await take(paths, 'command', 'test');
-  if (taken.kind !== 'taken') throw new Error(`the session is ${taken.kind}`);
-  const owned = await openOwned(id, paths, taken.ownership, null);
-  await owned.journal.commit(() => events);
+  await owned.journal.commit(() => [...events, { type: 'session.settled', counts: { finished: task } }]);
   await owned.journal.close();
   await taken.ownership.release();
 }
