@@ -10,6 +10,7 @@ import Retry from './retry.js';
 import SetCommand from './set.js';
 import Start from './start.js';
 import Status from './status.js';
+import Verify from './verify.js';
 
 /** Every command by its name: the table that oclif looks commands up in. */
 export const COMMANDS = {
@@ -25,4 +26,5 @@ export const COMMANDS = {
   set: SetCommand,
   start: Start,
   status: Status,
+  verify: Verify,
 };
