@@ -20,8 +20,8 @@ export interface ServeOptions {
   readonly status?: number;
   /** Instead of the right Content-Range of a 206; `null` leaves it out. */
   readonly contentRange?: (first: number, last: number, total: number) => string | null;
-  /** `none` without `chunked` makes the body end with the connection. */
-  readonly contentLength?: 'right' | 'none' | number;
+  /** `none` without `chunked` makes the body end with the connection; a function is given the right one and the status. */
+  readonly contentLength?: 'right' | 'none' | number | ((right: number, status: number) => number);
   readonly contentType?: string;
   readonly chunked?: boolean;
   /** Answers as HTTP/1.0 and closes. */
@@ -96,7 +96,8 @@ function headersOf(answer: Answer, options: ServeOptions): Header[] {
   if (options.gzip) headers.push(['Content-Encoding', 'gzip']);
   if (options.chunked) headers.push(['Transfer-Encoding', 'chunked']);
   const length = options.contentLength ?? (options.chunked ? 'none' : 'right');
-  if (length !== 'none') headers.push(['Content-Length', String(length === 'right' ? answer.body.length : length)]);
+  const told = typeof length === 'function' ? length(answer.body.length, answer.status) : length === 'right' ? answer.body.length : length;
+  if (told !== 'none') headers.push(['Content-Length', String(told)]);
   if (endsWithConnection(options)) headers.push(['Connection', 'close']);
   return [...headers, ...(options.extraHeaders ?? [])];
 }
