@@ -27,10 +27,11 @@ export function naming(path: string): (error: unknown) => never {
   };
 }
 
-/** Makes a directory in one that is there already; false when that one is not. */
+/** Makes a directory, durably, in one that is there already; false when that one is not. */
 export async function makeDirIn(path: string): Promise<boolean> {
   try {
     await mkdir(path, { mode: 0o700 });
+    await syncWherePossible(dirname(path));
     return true;
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false;

@@ -119,8 +119,8 @@ describe.skipIf(!canTrace)('a file system without hard links', () => {
     const shelf = await makeShelf();
     const to = join(shelf.out, NAME);
     try {
-      // Syncs: three new folders, the intent and what it becomes (four), the staged file, and now the folder that has it under its name.
-      expect(claimUntil(shelf, to, 'fail', ['trace=link,rename,fsync', noLinks, 'inject=fsync:signal=KILL:when=9'])).toBe(true);
+      // Syncs: the folder of intents, the intent and what it becomes (four), the staged file, and now the folder that has it under its name.
+      expect(claimUntil(shelf, to, 'fail', ['trace=link,rename,fsync', noLinks, 'inject=fsync:signal=KILL:when=7'])).toBe(true);
       expect(shelf.content.equals(await readFile(to))).toBe(true);
       expect(await claimedPath(shelf)).toBeNull();
       expect(await claim(shelf, to)).toMatchObject({ kind: 'claimed', path: to });
