@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OnConflict } from '../../src/delivery/destination.js';
 import { compile } from '../support/compiled.js';
-import { claim, claimedPath, deliveredOnlyTo, makeShelf, NAME, otherFileSystem, recover, type Shelf } from './shelf.js';
+import { claim, claimedPath, deliveredOnlyTo, makeShelf, NAME, otherFileSystem, recover, type Shelf } from '../delivery/shelf.js';
 
 let compiled: string;
 beforeAll(async () => {
