@@ -45,7 +45,10 @@ async function sweep(phase: Phase, wrong: string[]): Promise<number> {
       await phase.begin();
       const ended = await trace(phase.program, tampering(phase.calls, fault, phase.name === 'worker' && forGood ? PATIENCE_MS : 60_000));
       // How the bytes fall into writes hangs on time: a call that is not made cannot fail.
-      if (!ended.log.includes('(INJECTED)')) continue;
+      if (!ended.log.includes('(INJECTED)')) {
+        await phase.workerGone();
+        continue;
+      }
       met += 1;
       expectComposure(phase, fault, ended);
       await phase.expectNothingPartial();

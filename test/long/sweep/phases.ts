@@ -157,7 +157,7 @@ export class Phase implements AsyncDisposable {
 
   /** What a session with one claimed task does not consist of. */
   async #strays(): Promise<string[]> {
-    const own = /^sessions(\/default(\/(journal\.ndjson|progress\.json|worker\.log|secrets\.json|gen|gen\/\d+|gen\/\d+\.released|inbox|answers|intents|parts|finished|receipts|receipts\/1\.json))?)?$/;
+    const own = /^(?:reserve|sessions(\/default(\/(journal\.ndjson|progress\.json|worker\.log|secrets\.json|gen|gen\/\d+|gen\/\d+\.released|inbox|answers|intents|parts|finished|receipts|receipts\/1\.json))?)?)$/;
     return (await this.home.files()).filter((path) => !own.test(path));
   }
 
