@@ -5,7 +5,7 @@ import { syncBuiltinESMExports } from 'node:module';
 
 const counts = new Map();
 
-/** The functions of the program that led here, as the file that each is in: what happens at the same time elsewhere does not count. */
+/** The functions of the program that led here, each with its file in the bundle: what happens at the same time elsewhere does not count. */
 function callers() {
   const frames = (new Error().stack ?? '').split('\n').flatMap((line) => /at (?:async )?(\S+) \(file:.*\/dist\/(.*?):\d/.exec(line)?.slice(1) ?? []);
   return frames.join(' ');
@@ -18,8 +18,8 @@ crypto.randomBytes = (size) => {
   return createHash('sha256').update(`${from} ${nth}`).digest().subarray(0, size);
 };
 
-// The time is part of a request's name, and of nothing else that the inbox makes.
+// The time is part of a request's name, and of nothing else that the function which submits it makes.
 const { now } = Date;
-Date.now = () => (callers().includes('store/inbox.js') ? 1_700_000_000_000 : now());
+Date.now = () => (/^submit(\$\d+)? /.test(callers()) ? 1_700_000_000_000 : now());
 
 syncBuiltinESMExports();
