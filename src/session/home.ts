@@ -5,6 +5,7 @@ import { PosteError } from '../domain/errors.js';
 import { sameIgnoringCase } from '../domain/ids.js';
 import { systemCode } from '../store/files.js';
 import { dirFault, lstatIfThere, makeDir } from '../store/own-dir.js';
+import { sweepHome } from '../store/leftovers.js';
 import { isGrave, reservePath, sessionsDir } from '../store/paths.js';
 import { keepReserve } from '../store/reserve.js';
 
@@ -34,6 +35,7 @@ export async function checkHome(home: string): Promise<void> {
 export async function makeHome(home: string): Promise<void> {
   const sessions = sessionsDir(home);
   await makeDir(sessions);
+  await sweepHome(home, Date.now());
   await keepReserve(reservePath(home));
   for (const name of await readdir(sessions)) {
     // Someone else may be at it, or the disk refuses: then it stays for the next time.

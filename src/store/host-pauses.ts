@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { instant, record } from '../domain/shape.js';
 import { readSealed, replaceFile } from './files.js';
 import { makeDir } from './own-dir.js';
+import { hostsDir } from './paths.js';
 import { seal } from './sealed.js';
 
 /** A server that asked to be left alone, for every session of this home. Times in epoch milliseconds. */
@@ -14,7 +15,7 @@ export interface HostPause {
 const isPause = record({ since: instant, until: instant });
 
 export async function pauseHost(home: string, origin: string, pause: HostPause): Promise<void> {
-  await makeDir(join(home, 'hosts'));
+  await makeDir(hostsDir(home));
   await replaceFile(pausePath(home, origin), seal(pause), { durable: false });
 }
 
@@ -24,5 +25,5 @@ export async function readHostPause(home: string, origin: string): Promise<HostP
 }
 
 function pausePath(home: string, origin: string): string {
-  return join(home, 'hosts', `${createHash('sha256').update(origin).digest('hex').slice(0, 16)}.json`);
+  return join(hostsDir(home), `${createHash('sha256').update(origin).digest('hex').slice(0, 16)}.json`);
 }

@@ -19,6 +19,11 @@ export interface SessionPaths {
   readonly receipts: string;
 }
 
+/** Where it is kept which servers asked to be left alone. */
+export function hostsDir(home: string): string {
+  return join(home, 'hosts');
+}
+
 export function sessionsDir(home: string): string {
   return join(home, 'sessions');
 }
