@@ -177,13 +177,15 @@ function judgeRest(known: Known, asked: JudgedBy, answer: Answer): Verdict {
  * What an answer to a request for the end tells of a body that ended with its connection, and may have been cut: whether the `received` bytes
  * are all, or `unknown` when nothing here tells and nothing will. `follow` is an answer to be taken like any other.
  */
-export function judgeEnd(known: Known, received: number, verdict: Verdict, answer: Answer): 'whole' | 'cut' | 'unknown' | 'follow' {
+export function judgeEnd(known: Known, received: number, mode: Mode, verdict: Verdict, answer: Answer): 'whole' | 'cut' | 'unknown' | 'follow' {
   if (verdict.kind === 'append' || verdict.kind === 'complete' || verdict.kind === 'portal') return 'follow';
   // What stands in the way of the file says nothing of its end, nor does what carries no file.
   if (isTransientStatus(answer.status) || needOf(answer.status) !== null || [204, 304, 412].includes(answer.status)) return 'follow';
   if (compareValidators(known.validators, answer.validators) === 'different') return 'follow';
   const total = answer.contentRange?.total ?? (answer.status === 200 ? answer.contentLength : null);
-  if (total === null) return 'unknown';
+  // Only a server that sends the whole where its end was asked for has no better answer. One that was not asked for the end has said nothing
+  // of it, and its body may be cut as the first one was.
+  if (total === null) return verdict.kind === 'begin' && (mode === 'conditional' || mode === 'plain') ? 'unknown' : 'follow';
   if (total === received) return 'whole';
   if (total > received) return 'cut';
   // Shorter than what is here: another file, unless these bytes are an encoding of it.

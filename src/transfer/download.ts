@@ -265,7 +265,7 @@ export class Download {
 
   /** Takes what an answer tells of the end of a body that ended with its connection. False when it must be followed like any other. */
   async #probed(part: PartFile, verdict: Verdict, { answer }: Asked): Promise<boolean> {
-    const end = judgeEnd(part.header, part.received, verdict, answer);
+    const end = judgeEnd(part.header, part.received, this.#mode, verdict, answer);
     if (end === 'follow') return false;
     if (end === 'cut') throw new PosteError('network', 'the connection closed before the end of the file', { transient: true });
     if (end === 'whole') await part.describe({ ...part.header, total: part.received });

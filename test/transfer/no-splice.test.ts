@@ -197,3 +197,10 @@ test('#4 a server that always sends the same first part is not asked for ever; t
   expect(await rig.run()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
   expect(origin.log.at(-1)?.range?.start).toBeGreaterThan(0);
 });
+
+test('#13 a whole answer without a length does not tell that one before it was whole: of a server that refused to tell its end, it is fetched anew', async () => {
+  const cut = (at: number): Behaviour => serve(file, { etag: '"1"', contentLength: 'none', ranges: 'ignore', truncateAt: at });
+  await using origin = await startOrigin(inTurn(cut(CUT), status(304), cut(1000), serve(file, { etag: '"1"' })));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(file), length: 'verified' });
+});
