@@ -183,9 +183,8 @@ export function judgeEnd(known: Known, received: number, mode: Mode, verdict: Ve
   if (isTransientStatus(answer.status) || needOf(answer.status) !== null || [204, 304, 412].includes(answer.status)) return 'follow';
   if (compareValidators(known.validators, answer.validators) === 'different') return 'follow';
   const total = answer.contentRange?.total ?? (answer.status === 200 ? answer.contentLength : null);
-  // Only a server that sends the whole where its end was asked for has no better answer. One that was not asked for the end has said nothing
-  // of it, and its body may be cut as the first one was.
-  if (total === null) return verdict.kind === 'begin' && (mode === 'conditional' || mode === 'plain') ? 'unknown' : 'follow';
+  // Who was not asked for the end, but for the whole, has said nothing of it: this body may be cut as the first one was.
+  if (total === null) return mode === 'unranged' ? 'follow' : 'unknown';
   if (total === received) return 'whole';
   if (total > received) return 'cut';
   // Shorter than what is here: another file, unless these bytes are an encoding of it.
