@@ -23,7 +23,7 @@ export default class Claim extends PosteCommand {
     wait: Flags.boolean({ summary: 'wait until the session has settled, then claim' }),
     'on-conflict': Flags.option({ options: CONFLICTS, default: 'fail' as const, helpValue: CONFLICTS.join('|'), summary: 'when the destination exists (fail)' })(),
     timeout: Flags.custom<number>({ helpValue: 'DURATION', parse: (text) => Promise.resolve(parseDuration(text)) })({
-      summary: 'with --wait: exit 124 after so long; the worker goes on',
+      summary: 'exit 124 after waiting so long; the worker goes on',
     }),
     // oclif's type knows only letters; its parser takes any character.
     null: Flags.boolean({ char: '0' as 'a', summary: 'end each path with NUL instead of a newline' }),

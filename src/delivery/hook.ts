@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeHookExit, type HookExit } from '../domain/delivery.js';
@@ -17,6 +18,8 @@ const OUTPUT_LOOK = 200;
 const KILL_GRACE = 2000;
 /** Milliseconds; setTimeout fires at once beyond it. */
 const LONGEST_TIMER = 2 ** 31 - 1;
+/** The same process runs the command once it is given a line, and nothing at all when there is none. */
+const ONCE_ANNOUNCED = 'IFS= read -r go <&3 || exit; exec 3<&-; exec /bin/sh -c "$1"';
 
 export interface HookRequest {
   readonly command: string;
@@ -28,6 +31,8 @@ export interface HookRequest {
   readonly env: Readonly<Record<string, string>>;
   readonly stdin: string;
   readonly timeoutMs: number;
+  /** Called with the process that will run it. The command begins when this resolves, and never when it rejects or this process dies before. */
+  readonly announce: (pid: number) => Promise<void>;
   /** Ends the run as a time-out does. */
   readonly signal: AbortSignal;
 }
@@ -82,21 +87,35 @@ async function run(request: HookRequest): Promise<Run> {
   }
 }
 
-async function runShell({ command, cwd, env, folder, stdin, timeoutMs, signal }: HookRequest, output: number): Promise<HookExit> {
+async function runShell({ command, cwd, env, folder, stdin, timeoutMs, announce, signal }: HookRequest, output: number): Promise<HookExit> {
   const input = await namelessFile(folder, constants.O_RDONLY, stdin);
   try {
-    const shell = spawn('/bin/sh', ['-c', command], { cwd, env, detached: true, stdio: [input.fd, output, output] });
+    const shell = spawn('/bin/sh', ['-c', ONCE_ANNOUNCED, 'sh', command], { cwd, env, detached: true, stdio: [input.fd, output, output, 'pipe'] });
     const ended = endOf(shell);
+    await begin(shell, announce);
     const limit = new AbortController();
     const tooLate = delay(Math.min(timeoutMs, LONGEST_TIMER), 'stop' as const, { signal: AbortSignal.any([signal, limit.signal]) });
     const exit = await Promise.race([ended, tooLate.catch(() => 'stop' as const)]);
     limit.abort();
     if (exit !== 'stop') return exit;
-    await killGroup(shell.pid);
+    if (shell.pid !== undefined) await endHook(shell.pid);
     const how = await ended;
     return signal.aborted ? how : { kind: 'timeout', afterMs: timeoutMs };
   } finally {
     await input.close();
+  }
+}
+
+async function begin({ pid, stdio }: ChildProcess, announce: HookRequest['announce']): Promise<void> {
+  const go = stdio[3] as Socket;
+  // What keeps the shell from hearing shows in how it ends.
+  go.on('error', () => undefined);
+  if (pid === undefined) return;
+  try {
+    await announce(pid);
+    go.end('\n');
+  } finally {
+    if (!go.writableEnded) go.destroy();
   }
 }
 
@@ -140,9 +159,8 @@ function endOf(shell: ChildProcess): Promise<HookExit> {
   });
 }
 
-/** SIGTERM to all, a grace for those that clean up, SIGKILL to the rest. The number stays the group's for as long as it has a member. */
-async function killGroup(group: number | undefined): Promise<void> {
-  if (group === undefined) return;
+/** Ends a hook's process group: SIGTERM to all, a grace for those that clean up, SIGKILL to the rest. The number stays the group's for as long as it has a member. */
+export async function endHook(group: number): Promise<void> {
   const deadline = Date.now() + KILL_GRACE;
   let alive = signalGroup(group, 'SIGTERM');
   while (alive && Date.now() < deadline) {

@@ -1,8 +1,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PosteError } from '../domain/errors.js';
-import { count, either, instant, oneOf, ordinal, orNull, place, record, text } from '../domain/shape.js';
-import { liveness, ownIdentity, type ProcessIdentity } from '../platform/process-identity.js';
+import { count, either, instant, maybe, oneOf, orNull, place, record, text } from '../domain/shape.js';
+import { liveness, ownIdentity, type Liveness, type ProcessIdentity } from '../platform/process-identity.js';
 import { diskError } from '../store/disk-error.js';
 import { createFile, isThere, makeDirIn, readWhatever, removeIfThere, replaceFile, systemCode } from '../store/files.js';
 import { intentPath, type SessionPaths } from '../store/paths.js';
@@ -14,6 +14,7 @@ const POLL_MS = 50;
 
 /** Who is delivering a task at this moment, and how far it has come. */
 export interface Intent {
+  /** 0 for the session's own hook, which delivers nothing. */
   readonly task: number;
   readonly by: 'claim' | 'hook';
   /** Of a hook's run: a claim made from inside that run does not wait for it. */
@@ -21,6 +22,8 @@ export interface Intent {
   readonly move: Move | null;
   /** `null`: its maker could not tell how it ended, and leaves it to the next one. */
   readonly maker: ProcessIdentity | null;
+  /** A hook's process, which may outlive its maker. */
+  readonly hook?: ProcessIdentity;
   /** Epoch milliseconds. */
   readonly at: number;
 }
@@ -68,7 +71,7 @@ export async function tryTurn(paths: SessionPaths, request: TurnRequest): Promis
     for (const { intent } of earlier) {
       if (intent === null || intent.maker === null) continue;
       if (yieldsTo(request, intent)) continue;
-      const proof = liveness(intent.maker);
+      const proof = livenessOf(intent);
       if (proof !== 'dead') return { kind: 'held', intent, proof };
     }
     const left = earlier.flatMap(({ number, intent }) => (intent === null || yieldsTo(request, intent) ? [] : [{ number, intent }]));
@@ -76,6 +79,12 @@ export async function tryTurn(paths: SessionPaths, request: TurnRequest): Promis
     const turn = new Turn(paths, earlier.length + 1, { task, by, eventId, move, maker: ownIdentity(), at: Date.now() }, left);
     if (await turn.create()) return { kind: 'taken', turn };
   }
+}
+
+/** Of whoever delivers: the maker, or the hook that goes on without it. */
+export function livenessOf({ maker, hook }: Intent): Liveness {
+  const proof = maker === null ? 'dead' : liveness(maker);
+  return proof === 'dead' && hook !== undefined ? liveness(hook) : proof;
 }
 
 /** An intent whose maker is gone; whoever holds the turn settles it. */
@@ -145,6 +154,11 @@ export class Turn {
     await this.#write({ ...this.#intent, move });
   }
 
+  /** Says who runs the hook before it does anything. */
+  async runBy(hook: ProcessIdentity): Promise<void> {
+    await this.#write({ ...this.#intent, hook });
+  }
+
   /** What a dead maker left was put in order. */
   async settled({ number }: LeftIntent): Promise<void> {
     await replaceFile(this.#path(number), seal({ v: INTENT_VERSION, over: true }), { durable: true });
@@ -194,12 +208,14 @@ function yieldsTo({ insideHook }: TurnRequest, intent: Intent): boolean {
 }
 
 const isMove = either(record({ kind: oneOf('link'), to: place }), record({ kind: oneOf('stage', 'place', 'reserve'), to: place, staged: place }));
+const isIdentity = record({ pid: count, startTime: text, bootId: text, host: text, pidNamespace: text });
 const isIntent = record({
-  task: ordinal,
+  task: count,
   by: oneOf('claim', 'hook'),
   eventId: orNull(text),
   move: orNull(isMove),
-  maker: orNull(record({ pid: count, startTime: text, bootId: text, host: text, pidNamespace: text })),
+  maker: orNull(isIdentity),
+  hook: maybe(isIdentity),
   at: instant,
 });
 

@@ -5,8 +5,8 @@ import type { Task } from '../domain/task.js';
 import { replaceFile, systemCode } from '../store/files.js';
 import { untoldPath, type SessionPaths } from '../store/paths.js';
 import { destinationError } from './destination-error.js';
-import { liveness, ownIdentity } from '../platform/process-identity.js';
-import { readTurns, stillHeld, tasksWithIntents, tryTurn, type Turn } from './intent.js';
+import { ownIdentity } from '../platform/process-identity.js';
+import { livenessOf, readTurns, stillHeld, tasksWithIntents, tryTurn, type Turn } from './intent.js';
 import { removeSource, undo, wasDelivered } from './move.js';
 import { noteClaim } from './receipt.js';
 
@@ -66,7 +66,7 @@ export async function endDeliveries(
     for (const { intent } of await readTurns(paths, number)) {
       if (intent === null || intent.maker === null) continue;
       const isOwnHook = intent.by === 'hook' && intent.maker.pid === own.pid && intent.maker.startTime === own.startTime;
-      const proof = isOwnHook ? 'dead' : liveness(intent.maker);
+      const proof = isOwnHook ? 'dead' : livenessOf(intent);
       if (proof !== 'dead') throw stillHeld({ kind: 'held', intent, proof }, 'nothing was removed');
     }
   }

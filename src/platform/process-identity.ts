@@ -36,17 +36,20 @@ let own: ProcessIdentity | undefined;
 
 /** The identity of this process. */
 export function ownIdentity(): ProcessIdentity {
-  if (own === undefined) {
-    const seen = look(process.pid);
-    own = {
-      pid: process.pid,
-      startTime: seen.kind === 'gone' ? '' : seen.startTime,
-      bootId: currentBootId(),
-      host: hostname(),
-      pidNamespace: procIsOurs() ? (attempt(() => readlinkSync('/proc/self/ns/pid')) ?? '') : '',
-    };
-  }
+  own ??= identityOf(process.pid);
   return own;
+}
+
+/** The identity of a process of this pid namespace: this one, or a child that was not reaped yet. */
+export function identityOf(pid: number): ProcessIdentity {
+  const seen = look(pid);
+  return {
+    pid,
+    startTime: seen.kind === 'gone' ? '' : seen.startTime,
+    bootId: currentBootId(),
+    host: hostname(),
+    pidNamespace: procIsOurs() ? (attempt(() => readlinkSync('/proc/self/ns/pid')) ?? '') : '',
+  };
 }
 
 let bootId: string | undefined;

@@ -22,7 +22,7 @@ export interface ClaimRequest {
   readonly onConflict: OnConflict;
   /** Wait for what is unfinished, and then claim. */
   readonly wait: boolean;
-  /** Milliseconds for the waiting; `null` is forever. */
+  /** Milliseconds for each thing that is waited for; `null` is as long as it takes. */
   readonly timeoutMs: number | null;
   /** When this claimer began, epoch milliseconds: tells a repeated claim from one that lost a race. */
   readonly since: number;
@@ -95,7 +95,7 @@ async function claimOne(asking: Asking, record: ClaimRecord, task: Task, request
     ...settling(asking, record, task.number),
     destination,
     onConflict: request.onConflict,
-    waitMs: DELIVERY_DEADLINE,
+    waitMs: request.timeoutMs ?? DELIVERY_DEADLINE,
     insideHook: process.env['POSTE_EVENT_ID'] ?? null,
   }).catch(async (error: unknown) => {
     // It was forgotten, file and all, while this claim looked at it: whatever was not found then is no fault of the disk.

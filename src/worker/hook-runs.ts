@@ -3,9 +3,10 @@ import { errorInfo } from '../domain/errors.js';
 import type { EventBody } from '../domain/events.js';
 import { hookPending, type Session } from '../domain/session.js';
 import type { HookState, Task } from '../domain/task.js';
-import { runHook } from '../delivery/hook.js';
-import { tryTurn, type Turn } from '../delivery/intent.js';
+import { endHook, runHook } from '../delivery/hook.js';
+import { tryTurn, type Intent, type Turn } from '../delivery/intent.js';
 import { noteClaim } from '../delivery/receipt.js';
+import { identityOf, liveness } from '../platform/process-identity.js';
 import { isThere } from '../store/files.js';
 import type { OwnedSession } from '../store/owned-session.js';
 import { tempPaths } from '../store/paths.js';
@@ -89,39 +90,46 @@ export class HookRuns {
   #runForTask(session: Session, task: Task): void {
     const command = task.spec.onFinish;
     if (command === null) return;
-    this.#track(task.number, taskFacts(session, task), task.hook, (facts) => this.#runInTurn(task, command, facts));
+    const { cwd, hookTimeoutMs } = task.spec;
+    this.#track(task.number, taskFacts(session, task), task.hook, (facts) =>
+      this.#inTurn(task.number, facts, async (turn) => {
+        const ok = await this.#run({ command, cwd, timeoutMs: hookTimeoutMs, facts, hook: task.hook, turn });
+        return (await this.#leftBehind(turn, task, ok)) === 'claimed';
+      }),
+    );
   }
 
   #runForSession(session: Session, command: string): void {
     const { hookTimeoutMs } = session.settings;
-    this.#track(SESSION, sessionFacts(session), session.completeHook, async (facts) => {
-      await this.#run({ command, cwd: session.cwd, timeoutMs: hookTimeoutMs, facts, hook: session.completeHook });
-    });
+    this.#track(SESSION, sessionFacts(session), session.completeHook, (facts) =>
+      this.#inTurn(SESSION, facts, (turn) => this.#run({ command, cwd: session.cwd, timeoutMs: hookTimeoutMs, facts, hook: session.completeHook, turn })),
+    );
   }
 
-  async #runInTurn(task: Task, command: string, facts: HookFacts): Promise<void> {
-    const { paths } = this.#owned;
-    const attempt = await tryTurn(paths, { task: task.number, by: 'hook', eventId: facts.eventId, move: null, insideHook: null });
+  /** `run` answers whether its turn was the last one. */
+  async #inTurn(task: number, { eventId }: HookFacts, run: (turn: Turn) => Promise<boolean>): Promise<void> {
+    const attempt = await tryTurn(this.#owned.paths, { task, by: 'hook', eventId, move: null, insideHook: null });
     if (attempt.kind === 'held') {
+      await endOrphan(attempt.intent);
       await new Promise((resolve) => setTimeout(resolve, TURN_LOOK_MS));
       return;
     }
     try {
-      const ok = await this.#run({ command, cwd: task.spec.cwd, timeoutMs: task.spec.hookTimeoutMs, facts, hook: task.hook });
-      const left = await this.#leftBehind(attempt.turn, task, ok);
-      if (left === 'claimed') await attempt.turn.close();
+      if (await run(attempt.turn)) await attempt.turn.close();
     } finally {
       await attempt.turn.release();
     }
   }
 
   /** One run, told to the journal before and after. A run that the worker's end cut short counts for nothing: it is due again. */
-  async #run(run: { command: string; cwd: string; timeoutMs: number; facts: HookFacts; hook: HookState }): Promise<boolean> {
-    const { command, cwd, timeoutMs, facts, hook } = run;
+  async #run(run: { command: string; cwd: string; timeoutMs: number; facts: HookFacts; hook: HookState; turn: Turn }): Promise<boolean> {
+    const { command, cwd, timeoutMs, facts, hook, turn } = run;
     const number = failuresOf(hook) + 1;
     await this.#commit({ type: 'hook.started', ...whichHook(facts), run: number });
     const env = hookEnvironment(process.env, facts);
-    const { ok, message } = await runHook({ command, cwd, folder: this.#owned.paths.dir, env, stdin: hookInput(facts), timeoutMs, signal: this.#stop.signal });
+    const announce = (pid: number): Promise<void> => turn.runBy(identityOf(pid));
+    const request = { command, cwd, folder: this.#owned.paths.dir, env, stdin: hookInput(facts), timeoutMs, announce, signal: this.#stop.signal };
+    const { ok, message } = await runHook(request);
     if (this.#stop.signal.aborted && !ok) return false;
     await this.#commit({ type: 'hook.finished', ...whichHook(facts), ok, message: printable(message, 200), retryAt: ok ? null : retryAt(number) });
     return ok;
@@ -143,6 +151,12 @@ export class HookRuns {
   async #commit(body: EventBody): Promise<void> {
     await this.#owned.journal.commit(() => [body]);
   }
+}
+
+/** A hook that goes on without the worker that began it is ended, as that worker would have done: it is due again, and never runs twice at once. */
+async function endOrphan({ by, maker, hook }: Intent): Promise<void> {
+  if (by !== 'hook' || hook === undefined || (maker !== null && liveness(maker) !== 'dead')) return;
+  if (liveness(hook) === 'alive') await endHook(hook.pid);
 }
 
 function failuresOf(hook: HookState): number {

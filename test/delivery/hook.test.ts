@@ -18,7 +18,7 @@ afterAll(async () => {
 
 function run(command: string, more: Partial<HookRequest> = {}): Promise<HookResult> {
   const env = { PATH: process.env['PATH'] ?? '', POSTE_FILE: '/some/file' };
-  return runHook({ command, cwd, folder, env, stdin: '{"schema":1}\n', timeoutMs: 20_000, signal: new AbortController().signal, ...more });
+  return runHook({ command, cwd, folder, env, stdin: '{"schema":1}\n', timeoutMs: 20_000, announce: () => Promise.resolve(), signal: new AbortController().signal, ...more });
 }
 
 function isRunning(pid: string): boolean {

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { content, routes, serve, sha256, startOrigin, status } from '../support/origin.js';
-import { makeHome } from '../support/poste.js';
+import { kill, makeHome } from '../support/poste.js';
 import { stays, until } from '../support/wait.js';
 
 const file = content('hooks', 100_000);
@@ -172,4 +172,21 @@ test('#90 a child that a hook leaves with its output open holds nobody up', asyn
   expect((await home.run(['attach'])).code).toBe(0);
   expect(await readFile(join(home.cwd, 'completed'), 'utf8')).toBe('done\n');
   await home.workerGone();
+});
+
+test.each(['--on-finish', '--on-complete'])('#40 #90 a hook (%s) that outlives its worker never runs twice at once', async (flag) => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => served);
+  await writeFile(join(home.cwd, 'runs'), '');
+  // Tells of an earlier run that is still alive.
+  const hook = 'for run in $(cat runs); do kill -0 "$run" && touch overlap; done; echo $$ >> runs; test -e ready || sleep 60';
+  await home.run(['start', flag, hook, origin.at('/file.bin')]);
+  const runs = async (): Promise<string[]> => (await readFile(join(home.cwd, 'runs'), 'utf8')).split('\n').filter(Boolean);
+  await until('the hook to run', async () => (await runs()).length === 1);
+  kill(await until('a worker', () => home.workerPid()));
+  if (flag === '--on-finish') expect(await home.run(['claim', '--timeout', '1s'])).toMatchObject({ code: 124, stdout: '' });
+  await writeFile(join(home.cwd, 'ready'), '');
+  expect(await home.run(['attach'])).toMatchObject({ code: 0 });
+  expect(await runs()).toHaveLength(2);
+  await expect(readFile(join(home.cwd, 'overlap'))).rejects.toThrow('ENOENT');
 });
