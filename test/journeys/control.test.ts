@@ -1,20 +1,21 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { content, serve, sha256, startOrigin, status, type Origin } from '../support/origin.js';
+import { content, makeHold, serve, sha256, startOrigin, status, type Origin } from '../support/origin.js';
 import { makeHome, type EventAnswer, type Home } from '../support/poste.js';
 import { stays, until } from '../support/wait.js';
 
 const MIB = 1 << 20;
 const file = content('control', 4 * MIB);
 const quickly = serve(file, { etag: '"a"' });
-const slowly = serve(file, { etag: '"a"', bytesPerSecond: MIB });
+/** Comes no further than three quarters. */
+const partly = serve(file, { etag: '"a"', bytesPerSecond: 2 * MIB, stallAt: 3 * MIB });
 /** Longer than the first back-off. */
 const A_WHILE_MS = 2_500;
 
 test('after pause returns nothing more is requested; resume goes on where it stopped', async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  await using origin = await startOrigin(() => partly);
   await home.run(['start', origin.at('/file.bin')]);
   await someBytes(home);
   expect((await home.run(['pause'])).code).toBe(0);
@@ -42,7 +43,7 @@ test('after pause returns nothing is tried again, though the server was failing'
 
 test('after cancel returns nothing more is requested; the session ends as cancelled; --purge removes the bytes', async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  await using origin = await startOrigin(() => partly);
   await home.run(['start', origin.at('/file.bin')]);
   await someBytes(home);
   expect((await home.run(['cancel', '--purge'])).code).toBe(0);
@@ -55,7 +56,7 @@ test('after cancel returns nothing more is requested; the session ends as cancel
 
 test('pause and cancel of one task leave the others alone; a task is known by its number or its name', async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  await using origin = await startOrigin(() => partly);
   await home.run(['start', ...['/a.bin', '/b.bin', '/c.bin'].map((path) => origin.at(path))]);
   await until('three downloads', () => origin.open === 3);
   expect((await home.run(['cancel', '1'])).code).toBe(0);
@@ -110,13 +111,14 @@ test('forget ends a session whose files were claimed, and refuses while one wait
 
 test('forget --cancel --purge ends a running session at once; forget --when-done lets it end first', async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  await using origin = await startOrigin(() => partly);
   await home.run(['start', '--id', 'now', origin.at('/file.bin')]);
   await someBytes(home, 'now');
   expect((await home.run(['forget', '--id', 'now', '--cancel', '--purge'])).code).toBe(0);
   await quiet(origin);
   expect((await home.run(['status', '--id', 'now'])).code).toBe(40);
 
+  origin.script = () => quickly;
   await home.run(['start', '--id', 'later', '--to', join(home.cwd, 'later.bin'), origin.at('/file.bin')]);
   expect((await home.run(['forget', '--id', 'later', '--when-done'])).code).toBe(0);
   expect((await home.run(['claim', '--id', 'later', '--wait'])).code).toBe(0);
@@ -145,9 +147,13 @@ test('events tells the whole story, numbered without a gap', async () => {
 
 test('attach shows where things stand, what was missed, then that it has caught up, then what happens', async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  const hold = makeHold(MIB);
+  await using origin = await startOrigin(() => serve(file, { etag: '"a"', hold, bytesPerSecond: 2 * MIB }));
   await home.run(['start', origin.at('/file.bin')]);
-  const live = (await home.run(['attach', '--json'])).lines<EventAnswer>();
+  const attached = home.spawn(['attach', '--json']);
+  await attached.shows(/"progress"/);
+  hold.release();
+  const live = (await attached.exit).lines<EventAnswer>();
   const types = live.map(({ type }) => type);
   expect(types[0]).toBe('snapshot');
   expect(types.filter((type) => type === 'caught-up')).toHaveLength(1);
@@ -165,18 +171,19 @@ test('attach shows where things stand, what was missed, then that it has caught 
 
 test('restore gives every interrupted session a worker again', async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  await using origin = await startOrigin(() => partly);
   for (const id of ['one', 'two']) await home.run(['start', '--id', id, origin.at(`/${id}.bin`)]);
   await until('both to run', () => origin.open === 2);
   for (const pid of await home.processes()) process.kill(pid, 'SIGKILL');
   for (const id of ['one', 'two']) await until('it to be interrupted', async () => (await home.status(id)).state === 'interrupted');
+  origin.script = () => quickly;
   expect((await home.run(['restore'])).code).toBe(0);
   for (const id of ['one', 'two']) expect((await home.run(['attach', '--id', id])).code).toBe(0);
 });
 
 test('TERM to the worker keeps what it has; status never starts one', async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  await using origin = await startOrigin(() => partly);
   await home.run(['start', origin.at('/file.bin')]);
   await someBytes(home);
   const pid = await home.workerPid();

@@ -8,6 +8,8 @@ import { stays, until } from '../support/wait.js';
 const MIB = 1 << 20;
 const file = content('discretionary', 3 * MIB);
 const slowly = serve(file, { etag: '"a"', bytesPerSecond: MIB });
+/** Comes no further than three quarters. */
+const partly = serve(file, { etag: '"a"', bytesPerSecond: 2 * MIB, stallAt: 0.75 * file.length });
 /** Several polls and holds. */
 const A_WHILE_MS = 1_500;
 
@@ -62,7 +64,7 @@ test('an idle machine will do as well, unless AC power was asked for', async () 
 
 test('power lost in the middle stops the transfer; when it is back it goes on where it was', async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  await using origin = await startOrigin(() => partly);
   const { env, probe } = await machine(home, { ac: 'yes', idleSeconds: 1 });
   await home.run(['start', '--discretionary', origin.at('/file.bin')], { env });
   await until('some bytes', async () => ((await home.status()).tasks[0]?.bytesReceived ?? 0) > MIB / 2);
@@ -72,6 +74,7 @@ test('power lost in the middle stops the transfer; when it is back it goes on wh
   await stays('the number of requests', () => origin.log.length, A_WHILE_MS);
   expect((await home.status()).tasks[0]?.bytesReceived).toBeGreaterThan(MIB / 2);
 
+  origin.script = () => serve(file, { etag: '"a"' });
   await probe({ ac: 'yes', idleSeconds: 1 });
   expect((await home.run(['attach'], { env })).code).toBe(0);
   await home.run(['claim']);

@@ -1,16 +1,15 @@
 import { access, readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { content, serve, sha256, startOrigin } from '../support/origin.js';
+import { content, makeHold, serve, sha256, startOrigin } from '../support/origin.js';
 import { makeHome, type ClaimAnswer, type StartAnswer } from '../support/poste.js';
 
 const file = content('main', 3_000_000);
-const slowly = serve(file, { etag: '"main"', bytesPerSecond: 1_500_000 });
 const quickly = serve(file, { etag: '"main"' });
 
 test('start returns while the bytes are still under way, with the session, its task and what to type next', async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  await using origin = await startOrigin(() => serve(file, { stallAt: 1000 }));
   const started = await home.run(['start', '--id', 'films', origin.at('/film.mkv')]);
   expect(started.code).toBe(0);
   expect(origin.log.filter((entry) => entry.ended === 'complete')).toEqual([]);
@@ -21,7 +20,7 @@ test('start returns while the bytes are still under way, with the session, its t
 
 test('start --json names the worker and the tasks', async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  await using origin = await startOrigin(() => serve(file, { stallAt: 1000 }));
   const started = await home.run(['start', '--json', origin.at('/film.mkv'), origin.at('/other.mkv')]);
   expect(started.code).toBe(0);
   const answer = started.json<StartAnswer>();
@@ -43,9 +42,11 @@ test('`x=$(poste start …)` returns although the worker lives on', async () => 
 
 test('from start to claim: the same bytes, one path printed, nothing left in temp, no worker left', async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  const hold = makeHold(1_000_000);
+  await using origin = await startOrigin(() => serve(file, { etag: '"main"', hold }));
   expect((await home.run(['start', origin.at('/film.mkv')])).code).toBe(0);
   expect(await home.status()).toMatchObject({ id: 'default', state: 'running', tasks: [{ task: 1, name: 'film.mkv' }] });
+  hold.release();
   expect((await home.run(['attach'])).code).toBe(0);
   const finished = (await home.status()).tasks[0];
   expect(finished).toMatchObject({ state: 'finished', bytesReceived: file.length, bytesExpected: file.length, sha256: sha256(file) });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { content, serve, startOrigin } from '../support/origin.js';
+import { content, makeHold, serve, startOrigin } from '../support/origin.js';
 import { makeHome } from '../support/poste.js';
 import { startTerminal, tmuxMissing } from '../support/tmux.js';
 
@@ -20,7 +20,8 @@ test.skipIf(tmuxMissing)(`a terminal shows a bar for the download and its end ${
 
 test.skipIf(tmuxMissing)(`Ctrl-C detaches and says how to come back; the transfer goes on; attach comes back ${where}`, async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  const hold = makeHold(2_000_000);
+  await using origin = await startOrigin(() => serve(file, { etag: '"a"', hold }));
   await home.run(['start', '--id', 'films', origin.at('/film.mkv')]);
   await using terminal = await startTerminal('poste attach --id films', { env: home.env, cwd: home.cwd });
   await terminal.shows(/\d+ ?%/);
@@ -29,6 +30,7 @@ test.skipIf(tmuxMissing)(`Ctrl-C detaches and says how to come back; the transfe
   expect([7, 130]).toContain(await terminal.exitCode());
   expect(await terminal.capture()).toMatch(/poste attach --id films/);
   expect(await home.workerPid('films')).toBe(pid);
+  hold.release();
   await using again = await startTerminal('poste attach --id films', { env: home.env, cwd: home.cwd });
   expect(await again.exitCode()).toBe(0);
   expect(origin.refetched(file.length)).toBe(0);

@@ -7,7 +7,8 @@ import { until } from '../support/wait.js';
 
 const MIB = 1 << 20;
 const file = content('worker', 6 * MIB);
-const slowly = serve(file, { etag: '"a"', bytesPerSecond: 2 * MIB });
+/** Comes no further than three quarters. */
+const partly = serve(file, { etag: '"a"', bytesPerSecond: 4 * MIB, stallAt: 0.75 * file.length });
 const quickly = serve(file, { etag: '"a"' });
 
 async function received(home: Home): Promise<number> {
@@ -21,7 +22,7 @@ async function isRunning(pid: number): Promise<boolean> {
 
 test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('#41 %s to the worker: a checkpoint within 2 s, and the next one goes on from there', async (signal) => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  await using origin = await startOrigin(() => partly);
   await home.run(['start', origin.at('/file.bin')]);
   const pid = (await home.workerPid()) ?? 0;
   await until('some bytes', async () => (await received(home)) > 2 * MIB);

@@ -3,13 +3,14 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { CatalogueReporter } from '../catalogue/reporter.js';
 import { ClosingLine } from '../support/closing-line.js';
+import { SCALE } from '../support/scale.js';
 
 /** What takes minutes: the same few things, a great many times. `SCALE` multiplies how many. */
 export default defineConfig({
   test: {
     root: dirname(dirname(dirname(fileURLToPath(import.meta.url)))),
     include: ['test/long/**/*.test.ts'],
-    testTimeout: 6 * 3_600_000,
+    testTimeout: 20 * 60_000 * Math.max(1, SCALE),
     hookTimeout: 60_000,
     teardownTimeout: 10_000,
     fileParallelism: true,

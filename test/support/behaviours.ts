@@ -32,6 +32,8 @@ export interface ServeOptions {
   readonly endWith?: 'fin' | 'rst';
   /** Sends this many bytes of the body, then nothing more; the connection stays open. */
   readonly stallAt?: Offset;
+  /** Sends this many bytes of the body, then nothing until that has come about; see {@link makeHold}. */
+  readonly hold?: { readonly at: number; readonly until: Promise<void> };
   readonly bytesPerSecond?: number;
   /** Milliseconds before the status line. */
   readonly headersDelay?: number;
@@ -40,6 +42,15 @@ export interface ServeOptions {
   readonly gzip?: boolean;
   /** This many zeros after the body; `Infinity` never ends. */
   readonly extraBytes?: number;
+}
+
+/** A moment in a download that a test chooses: `until` resolves once `release` is called. */
+export function makeHold(at: number): { readonly at: number; readonly until: Promise<void>; readonly release: () => void } {
+  let release = (): void => undefined;
+  const until = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  return { at, until, release };
 }
 
 /** A file, served well or, as the options say, badly. */
@@ -111,7 +122,12 @@ async function sendBody(exchange: Exchange, whole: Buffer, options: ServeOptions
     ...(options.bytesPerSecond === undefined ? {} : { bytesPerSecond: options.bytesPerSecond }),
     ...(chunked ? { framed: asChunk } : {}),
   };
-  await exchange.body(whole.subarray(0, Math.min(truncateAt, stallAt)), pace);
+  const end = Math.min(truncateAt, stallAt, whole.length);
+  const held = Math.min(options.hold?.at ?? end, end);
+  await exchange.body(whole.subarray(0, held), pace);
+  // Whoever leaves meanwhile is noticed when the rest is sent.
+  if (held < end) await Promise.race([options.hold?.until, exchange.pause(Infinity)]);
+  await exchange.body(whole.subarray(held, end), pace);
   if (stallAt <= truncateAt && stallAt < whole.length) await exchange.pause(Infinity);
   if (truncateAt < whole.length) return exchange.close(endWith);
   const zeros = Buffer.alloc(64 * 1024);
