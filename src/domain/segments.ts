@@ -35,6 +35,12 @@ export function coveredBytes(extents: readonly Extent[]): number {
   return extents.reduce((sum, { start, end }) => sum + end - start, 0);
 }
 
+/** How many bytes lie without a hole from `offset` on. */
+export function bytesAfter(extents: readonly Extent[], offset: number): number {
+  const extent = extents.find(({ start, end }) => start <= offset && end > offset);
+  return extent === undefined ? 0 : extent.end - offset;
+}
+
 /** What is missing of a file of `total` bytes; without a total, the last gap is open. */
 export function gapsOf(extents: readonly Extent[], total: number | null): readonly Segment[] {
   const gaps: Segment[] = [];
@@ -78,20 +84,67 @@ export function requestEnd({ start, end }: Segment, total: number | null, mostBy
   return wanted === total ? null : wanted;
 }
 
-/** A connection is not worth its handshake below this many bytes. */
-const SMALLEST_SPLIT = 8 * 1024 * 1024;
+/** What one of several connections is at: it began at `start`, and everything before `position` has arrived. */
+export interface Stretch {
+  readonly start: number;
+  readonly position: number;
+  readonly end: number;
+  /** `null` while nobody can tell. */
+  readonly bytesPerSecond: number | null;
+}
 
-/** What to fetch next, side by side on at most `connections` connections: the first gaps, the longest of them halved. */
-export function planSegments(extents: readonly Extent[], total: number | null, connections: number): readonly Segment[] {
-  const segments = gapsOf(extents, total).slice(0, connections);
-  while (segments.length < connections) {
-    const [longest] = segments
-      .flatMap(({ start, end }, index) => (end === null ? [] : [{ start, end, index }]))
-      .sort((a, b) => b.end - b.start - (a.end - a.start));
-    if (longest === undefined || longest.end - longest.start < 2 * SMALLEST_SPLIT) break;
-    const { start, end, index } = longest;
-    const middle = start + Math.floor((end - start) / 2);
-    segments.splice(index, 1, { start, end: middle }, { start: middle, end });
+/** The next bytes for a connection: a gap that nobody is at (`of` is null), or the tail of what the busy connection number `of` is at. */
+export interface NextStretch {
+  readonly start: number;
+  readonly end: number;
+  readonly of: number | null;
+}
+
+/** A connection is not worth its request below so many bytes, or so many seconds of another one's work. */
+const LEAST_BYTES = 1024 * 1024;
+const LEAST_SECONDS = 0.5;
+
+/** What a free connection does next, while others are `busy`; `null` when its help would cost more than it brings. */
+export function nextStretch(extents: readonly Extent[], total: number, busy: readonly Stretch[]): NextStretch | null {
+  const taken = busy.reduce<readonly Extent[]>(addExtent, extents);
+  const [gap] = gapsOf(taken, total);
+  if (gap !== undefined) return { start: gap.start, end: gap.end ?? total, of: null };
+  const usual = mean(busy.flatMap(({ bytesPerSecond }) => (bytesPerSecond === null ? [] : [bytesPerSecond])));
+  let longest: { index: number; seconds: number; bytes: number; own: number } | null = null;
+  for (const [index, { position, end, bytesPerSecond }] of busy.entries()) {
+    const bytes = end - position;
+    // A speed that nobody knows is the others'; where nobody knows any, only the bytes count.
+    const own = Math.max(1, bytesPerSecond ?? usual ?? LEAST_BYTES);
+    if (bytes >= 2 * LEAST_BYTES && bytes / own >= LEAST_SECONDS && (longest === null || bytes / own > longest.seconds)) {
+      longest = { index, seconds: bytes / own, bytes, own };
+    }
   }
-  return segments;
+  const victim = longest === null ? undefined : busy[longest.index];
+  if (longest === null || victim === undefined) return null;
+  const { index, bytes, own } = longest;
+  const help = Math.max(own, usual ?? own);
+  // Both are to end at the same moment.
+  const share = Math.min(bytes - LEAST_BYTES, Math.floor((bytes * help) / (help + own)));
+  return { start: victim.end - share, end: victim.end, of: index };
+}
+
+/** A connection is far slower than its siblings below this share of their median. */
+const LAGS_BELOW = 0.25;
+const LEAST_SIBLINGS = 2;
+/** What it has left must be worth a new connection, seconds. */
+const LAG_SECONDS = 3;
+
+/** The number of a busy connection that a new one would do better than, by what its siblings do; `null` when there is none. */
+export function laggard(busy: readonly Stretch[]): number | null {
+  for (const [index, { position, end, bytesPerSecond }] of busy.entries()) {
+    const siblings = busy.flatMap((other, at) => (at === index || other.bytesPerSecond === null ? [] : [other.bytesPerSecond])).sort((a, b) => a - b);
+    const median = siblings[Math.floor(siblings.length / 2)];
+    if (median === undefined || siblings.length < LEAST_SIBLINGS || bytesPerSecond === null) continue;
+    if (bytesPerSecond < LAGS_BELOW * median && (end - position) / Math.max(1, bytesPerSecond) > LAG_SECONDS) return index;
+  }
+  return null;
+}
+
+function mean(numbers: readonly number[]): number | null {
+  return numbers.length === 0 ? null : numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 }

@@ -21,6 +21,8 @@ export interface AttemptJob {
   readonly hadBytes: boolean;
   /** Names of the session's other files: a name that the server proposes gives way to them. */
   readonly takenNames?: ReadonlySet<string>;
+  /** The most connections at this moment, and whether to find out how many of them help; absent is one. */
+  readonly connections?: () => { readonly most: number; readonly auto: boolean };
   /** Asked once it is known how long the file is, with what is here of that, in bytes. Rejects with `disk-full` when there is no room for the rest. */
   readonly admit?: (received: number, total: number) => Promise<void>;
 }

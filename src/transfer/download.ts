@@ -1,32 +1,27 @@
 import { PosteError } from '../domain/errors.js';
 import { checkRestarts } from '../domain/restarts.js';
 import { checkSize, sizeLimit } from '../domain/size.js';
-import { overlapStart, planSegments, requestEnd, type Segment } from '../domain/segments.js';
+import { bytesAfter, gapsOf, type Segment } from '../domain/segments.js';
 import { scrubber } from '../domain/scrub.js';
-import { ifRangeOf } from '../domain/validators.js';
-import { canResume, expectsPage, judge, judgeEnd, resumeMode, type JudgedBy, type Known, type Mode, type Restart, type Verdict } from '../domain/verdict.js';
+import { canResume, evidenceOf, judgeEnd, resumeMode, type Known, type Mode, type Restart, type Verdict } from '../domain/verdict.js';
 import type { PartHeader } from '../store/extents.js';
 import type { PartFile } from '../store/part.js';
 import { createPart, openPart, removeParts } from '../store/part-file.js';
-import { ask, type Asked } from './ask.js';
+import type { Asked } from './ask.js';
 import type { AttemptJob, AttemptObserver, AttemptOutcome } from './attempt.js';
 import { complete } from './complete.js';
+import { Connections, type Delivery } from './connections.js';
+import { inquire, join, type Reply } from './inquire.js';
 import { nameOf } from './name.js';
 import type { Network } from './network.js';
-import { OverlapDiffers, receive } from './receive.js';
-import { continuedBy, headerOf, representationOf } from './part-header.js';
+import { OverlapDiffers, receive, type Span } from './receive.js';
+import { headerOf, representationOf } from './part-header.js';
 import { portal, refuse } from './refuse.js';
 import type { Throttle } from './throttle.js';
 
-/** Bytes before a join that must come again and be equal. */
-const OVERLAP_BYTES = 64 * 1024;
 /** Answers in a row without a new byte after which an attempt ends, whatever they were: what comes next is a wait. */
 const MOST_FRUITLESS = 12;
 const WHOLE: Segment = { start: 0, end: null };
-/** With a rate limit, a piece at a time: what waits unread in buffers is lost with a killed worker (nginx on loopback: 4.5 MB a kill). */
-const LIMITED_BYTES = 768 * 1024;
-/** Between two such pieces a short overlap is enough. */
-const LIMITED_OVERLAP_BYTES = 4 * 1024;
 
 /**
  * One attempt, step by step: open what is on disk; while something is missing, ask for it, judge the answer, write what it
@@ -40,11 +35,12 @@ export class Download {
   readonly #signal: AbortSignal;
   readonly #scrub: (text: string) => string;
   #part: PartFile | null = null;
-  /** How the next request asks. */
   #mode: Mode = 'open';
   /** Why the bytes that are here will not be continued, once that is decided. */
   #restart: Restart | null = null;
   #restarts = 0;
+  /** What is here is of two versions: none of it counts any more. */
+  #isMixed = false;
   /** Without a known total: whether the body has ended, and how far that is believed. */
   #end: 'open' | 'to-be-probed' | 'unverified' = 'open';
   #progressed = false;
@@ -92,6 +88,7 @@ export class Download {
 
   /** Syncs and closes the part file. Never rejects. */
   async close(): Promise<void> {
+    if (this.#isMixed) await this.#part?.clear().catch(() => undefined);
     await this.#part?.close();
   }
 
@@ -107,56 +104,36 @@ export class Download {
 
   /** `null` when nothing is missing. */
   #nextSegment(): Segment | null {
-    if (this.#part === null) return WHOLE;
+    if (this.#part === null || this.#isMixed) return WHOLE;
     const { extents, header, received } = this.#part;
     if (received === 0) return header.total === 0 ? null : WHOLE;
     if (header.total === null && this.#end === 'unverified') return null;
-    return planSegments(extents, header.total, 1)[0] ?? null;
+    return gapsOf(extents, header.total)[0] ?? null;
   }
 
   /** Asks once and takes what comes. An outcome ends the attempt; `null` goes on with it. */
   async #fetch(segment: Segment): Promise<AttemptOutcome | null> {
-    const { spec, secrets } = this.#job;
     const part = this.received === 0 ? null : this.#part;
-    const wantsRest = part !== null && (this.#mode === 'conditional' || this.#mode === 'plain');
-    const overlap = segment.start === this.#continues ? LIMITED_OVERLAP_BYTES : OVERLAP_BYTES;
-    const from = wantsRest ? overlapStart(part.extents, part.compared, segment, overlap) : 0;
-    const most = this.#throttle.isLimited ? LIMITED_BYTES : null;
-    const end = wantsRest ? requestEnd(segment, part.header.total, most) : requestEnd(WHOLE, null, most);
-    const asked = await ask(
-      spec,
-      secrets,
-      {
-        range: this.#mode === 'unranged' ? null : { start: from, end },
-        ifRange: wantsRest && this.#mode === 'conditional' ? ifRangeOf(part.header.validators, part.header.hasWeakEtag) : null,
-      },
-      this.#network,
-      this.#signal,
-    );
+    const reply = await this.#inquire(part, segment, segment.start === this.#continues, this.#signal);
     try {
-      const by: JudgedBy = {
-        mode: this.#mode,
-        from,
-        join: wantsRest ? segment.start : 0,
-        hasDigest: spec.checksum !== null,
-        expectsNothing: spec.expectSize === 0,
-        isPageExpected: expectsPage(spec),
-      };
-      const verdict = judge(part?.header ?? null, by, asked.answer);
-      if (part !== null && this.#end === 'to-be-probed' && (await this.#probed(part, verdict, asked))) return null;
-      return await this.#follow(verdict, asked, by);
+      if (part !== null && this.#end === 'to-be-probed' && (await this.#probed(part, reply.verdict, reply.asked))) return null;
+      return await this.#follow(reply, segment);
     } finally {
-      asked.exchange.discard();
+      reply.asked.exchange.discard();
     }
   }
 
-  async #follow(verdict: Verdict, asked: Asked, { join }: JudgedBy): Promise<AttemptOutcome | null> {
+  #inquire(part: PartFile | null, segment: Segment, continues: boolean, signal: AbortSignal): Promise<Reply> {
+    return inquire(this.#job, { part, mode: this.#mode, segment, continues, isLimited: this.#throttle.isLimited }, this.#network, signal);
+  }
+
+  async #follow({ verdict, asked, by }: Reply, segment: Segment): Promise<AttemptOutcome | null> {
     switch (verdict.kind) {
       case 'begin':
         await this.#begin(verdict, asked);
         return null;
       case 'append':
-        await this.#append(verdict, asked, join);
+        await this.#append(verdict, asked, { start: by.join, end: segment.end });
         return null;
       case 'complete':
         if (this.#part !== null) await this.#part.describe({ ...this.#part.header, total: verdict.total });
@@ -196,13 +173,15 @@ export class Download {
     const part = await createPart(temp, task, bootId, header);
     this.#part = part;
     this.#restart = null;
+    this.#isMixed = false;
     this.#end = 'open';
     this.#emptyAnswers = 0;
     await old?.close();
     await removeParts(temp, task, old === null || dropped === 0 ? [part.generation] : [part.generation, old.generation]);
     await this.#tell(asked, part.header);
+    if (this.#canResume(part.header)) this.#mode = resumeMode(part.header);
     try {
-      await this.#receive(asked, part, { start: 0, join: 0, overlap: Buffer.alloc(0), end });
+      if (!(await this.#receive(asked, part, { start: 0, join: 0, overlap: Buffer.alloc(0), end, limit: sizeLimit(spec), stretch: { position: 0, end: null } }))) return;
     } finally {
       if (old !== null && part.received >= dropped) await removeParts(temp, task, [part.generation]);
     }
@@ -213,8 +192,8 @@ export class Download {
       if (asked.answer.framing === 'chunked') await part.describe({ ...part.header, total: part.received });
       else this.#end = 'to-be-probed';
     }
-    if (this.#canResume(part.header)) this.#mode = resumeMode(part.header);
-    else if (this.#end === 'to-be-probed') this.#mode = 'plain';
+    if (this.#canResume(part.header)) return;
+    if (this.#end === 'to-be-probed') this.#mode = 'plain';
     else {
       this.#mode = 'unranged';
       this.#restart = { reason: 'the server sends pieces without saying of which version', changed: false };
@@ -222,26 +201,16 @@ export class Download {
   }
 
   /** More bytes of the version that is here. */
-  async #append({ start, end, total, proof }: Verdict & { kind: 'append' }, asked: Asked, join: number): Promise<void> {
+  async #append(verdict: Verdict & { kind: 'append' }, asked: Asked, segment: Segment): Promise<void> {
     const part = this.#part;
     if (part === null) return;
+    const { total } = verdict;
     checkSize(this.#job.spec, total);
     await this.#admit(asked, { ...part.header, total }, part.received);
-    const overlap = Buffer.alloc(Math.min(OVERLAP_BYTES, join - start));
-    await part.read(overlap, join - overlap.length);
-    const resumed = join === this.#continues ? null : { offset: join, proof, overlap: overlap.length, compared: part.compared };
-    const header = continuedBy(part.header, asked, total, resumed);
-    if (header !== part.header) await part.describe(header);
+    const span = await join(part, { asked, verdict }, segment, segment.start === this.#continues, sizeLimit(this.#job.spec));
     await this.#tell(asked, part.header);
     const before = part.received;
-    try {
-      await this.#receive(asked, part, { start, join, overlap, end });
-    } catch (error) {
-      if (!(error instanceof OverlapDiffers)) throw error;
-      this.#mode = 'open';
-      this.#restart = { reason: 'its bytes differ from those that are here, whatever version the server calls it', changed: true };
-      return;
-    }
+    if (!(await this.#receive(asked, part, span))) return;
     this.#emptyAnswers = part.received > before ? 0 : this.#emptyAnswers + 1;
     if (total === null && this.#emptyAnswers > 0) this.#end = 'unverified';
     // Once: a server may send no more at a time than what is compared.
@@ -251,15 +220,46 @@ export class Download {
     }
   }
 
-  async #receive(asked: Asked, part: PartFile, span: { start: number; join: number; overlap: Buffer; end: number | null }): Promise<void> {
+  /** Takes a body, and where the server lets pieces be proved to belong together, more of them side by side. False when it is another one than what is here. */
+  async #receive(asked: Asked, part: PartFile, span: Span): Promise<boolean> {
     const { received, compared } = part;
-    const report = (): void => this.#observer.progress({ received: part.received, total: part.header.total, connections: 1 });
-    report();
+    const { total, validators } = part.header;
+    const report = (connections: number): void => this.#observer.progress({ received: part.received, total, connections });
+    report(1);
+    const isProvable = this.#canResume(part.header) && evidenceOf(validators, false) !== 'none';
     try {
-      await receive(asked.exchange, part, { ...span, limit: sizeLimit(this.#job.spec) }, this.#throttle, report);
+      if (total !== null && isProvable && asked.answer.status === 206 && this.#job.connections !== undefined) {
+        const ask = (segment: Segment, continues: boolean, signal: AbortSignal): Promise<Delivery | null> => this.#another(part, segment, continues, signal);
+        const context = { part, total, wanted: this.#job.connections, throttle: this.#throttle, ask, onWritten: report, signal: this.#signal };
+        await new Connections(context).run({ exchange: asked.exchange, span });
+      } else await receive(asked.exchange, part, span, this.#throttle, () => report(1));
+      return true;
+    } catch (error) {
+      if (!(error instanceof OverlapDiffers)) throw error;
+      this.#mode = 'open';
+      this.#isMixed = error.isOnDisk;
+      this.#restart ??= { reason: 'its bytes differ from those that are here, whatever version the server calls it', changed: true };
+      return false;
     } finally {
       this.#progressed ||= part.received > received || part.compared !== compared;
-      this.#continues = span.join + part.received - received;
+      this.#continues = Math.min(span.join + bytesAfter(part.extents, span.join), span.stretch.end ?? Infinity);
+    }
+  }
+
+  /** @throws OverlapDiffers when the file is another one by now, and why is in `#restart` */
+  async #another(part: PartFile, segment: Segment, continues: boolean, signal: AbortSignal): Promise<Delivery | null> {
+    for (;;) {
+      const mode = this.#mode;
+      const { asked, verdict } = await this.#inquire(part, segment, continues, signal);
+      if (verdict.kind === 'append') return { exchange: asked.exchange, span: await join(part, { asked, verdict }, segment, continues, sizeLimit(this.#job.spec)) };
+      asked.exchange.discard();
+      const restart = verdict.kind === 'again' || verdict.kind === 'begin' ? verdict.restart : null;
+      if (restart?.changed === true) {
+        this.#restart = restart;
+        throw new OverlapDiffers(false);
+      }
+      if (verdict.kind !== 'again' || verdict.mode !== 'plain' || mode === 'plain') return null;
+      this.#mode = 'plain';
     }
   }
 

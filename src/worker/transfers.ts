@@ -1,5 +1,6 @@
 import { errorInfo, PosteError, type ErrorCode } from '../domain/errors.js';
 import type { EventBody } from '../domain/events.js';
+import { MOST_CONNECTIONS } from '../domain/growth.js';
 import { parseBackoff } from '../domain/policy-times.js';
 import { retryDelay } from '../domain/retry.js';
 import type { Reason, ReasonCode, Task } from '../domain/task.js';
@@ -153,6 +154,7 @@ export class Transfers {
         restarts: task.restarts,
         bootId: currentBootId(),
         hadBytes: offset > 0,
+        connections: () => this.#connections(number),
         admit: (received, length) => this.#admission.admit(number, received, length),
       },
       {
@@ -175,6 +177,12 @@ export class Transfers {
       signal,
     );
     await this.#record(task, outcome);
+  }
+
+  /** As the task wants it now: it may be told otherwise under way. */
+  #connections(number: number): { readonly most: number; readonly auto: boolean } {
+    const { connections } = this.#task(number).spec;
+    return connections === 'auto' ? { most: MOST_CONNECTIONS, auto: true } : { most: connections, auto: false };
   }
 
   /** What became of a transfer that began with `asked`. Of what is asked for otherwise by now it says nothing. */

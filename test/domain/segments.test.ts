@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { addExtent, bytesBefore, clipExtents, coveredBytes, gapsOf, overlapStart, planSegments, type Extent } from '../../src/domain/segments.js';
+import { addExtent, bytesBefore, clipExtents, coveredBytes, gapsOf, laggard, nextStretch, overlapStart, type Extent, type Stretch } from '../../src/domain/segments.js';
 
 const SIZE = 200;
 const extent = fc.tuple(fc.nat(SIZE), fc.nat(SIZE)).map(([a, b]): Extent => ({ start: Math.min(a, b), end: Math.max(a, b) }));
@@ -36,19 +36,56 @@ test('gaps and extents together are the whole file, once', () => {
   );
 });
 
-test('a plan asks for missing bytes only, for none twice, on as many connections as allowed', () => {
+const MIB = 1 << 20;
+const speed = fc.option(fc.integer({ min: 0, max: 20 * MIB }));
+
+test('whatever connections are at, a free one gets bytes that are missing and nobody else fetches, until it is not worth it', () => {
   fc.assert(
-    fc.property(list, fc.integer({ min: 1, max: 16 }), (added, connections) => {
-      const scale = 1_000_000;
-      const extents = added.reduce<readonly Extent[]>(addExtent, []).map(({ start, end }) => ({ start: start * scale, end: end * scale }));
-      const plan = planSegments(extents, SIZE * scale, connections);
-      expect(plan.length).toBeLessThanOrEqual(connections);
-      expect(plan.length > 0).toBe(gapsOf(extents, SIZE * scale).length > 0);
-      const asked = plan.map(({ start, end }) => ({ start, end: end ?? Number.NaN }));
-      const both = [...extents, ...asked];
-      expect(coveredBytes(both.reduce<readonly Extent[]>(addExtent, []))).toBe(coveredBytes(both));
+    fc.property(list, fc.array(fc.tuple(speed, fc.nat(100)), { maxLength: 15 }), (added, speeds) => {
+      const total = SIZE * MIB;
+      const extents = clipExtents(added.reduce<readonly Extent[]>(addExtent, []).map(({ start, end }) => ({ start: start * MIB, end: end * MIB })), total);
+      const busy: Stretch[] = [];
+      for (const [bytesPerSecond, percent] of speeds) {
+        const next = nextStretch(extents, total, busy);
+        if (next === null) return;
+        const victim = next.of === null ? undefined : busy[next.of];
+        if (victim !== undefined && next.of !== null) {
+          expect(next).toMatchObject({ end: victim.end });
+          expect(next.start - victim.position).toBeGreaterThanOrEqual(MIB);
+          expect(next.end - next.start).toBeGreaterThanOrEqual(MIB);
+          busy[next.of] = { ...victim, end: next.start };
+        } else expect(gapsOf(extents, total)).toContainEqual({ start: next.start, end: next.end });
+        const { start, end } = next;
+        busy.push({ start, position: start + Math.floor(((end - start) * percent) / 100), end, bytesPerSecond });
+        const both = [...extents, ...busy];
+        expect(coveredBytes(both.reduce<readonly Extent[]>(addExtent, []))).toBe(coveredBytes(both));
+      }
+      const isWhole = coveredBytes([...extents, ...busy].reduce<readonly Extent[]>(addExtent, [])) === total;
+      if (nextStretch(extents, total, busy) === null) expect(isWhole).toBe(true);
     }),
   );
+});
+
+const at = (position: number, end: number, bytesPerSecond: number | null): Stretch => ({ start: 0, position: position * MIB, end: end * MIB, bytesPerSecond });
+
+test('the tail of the one that would take longest is shared so that both end together', () => {
+  const slow = { ...at(0, 100, MIB), start: 0 };
+  const fast = { ...at(100, 200, 9 * MIB), start: 100 * MIB };
+  const next = nextStretch([], 200 * MIB, [slow, fast]);
+  expect(next?.of).toBe(0);
+  // The newcomer is taken for as fast as the others are on average: 5 MiB/s beside 1.
+  expect(next?.start).toBe(100 * MIB - Math.floor((100 * MIB * 5) / 6));
+  expect(nextStretch([], 100 * MIB, [at(97, 100, 9 * MIB)])).toBe(null);
+  expect(nextStretch([], 100 * MIB, [at(99, 100, 1000)])).toBe(null);
+});
+
+test('one far slower than its siblings is found, when what it has left is worth it', () => {
+  const usual = [at(0, 100, 10 * MIB), at(0, 100, 8 * MIB), at(0, 100, 9 * MIB)];
+  expect(laggard([...usual, at(0, 100, MIB)])).toBe(3);
+  expect(laggard([...usual, at(0, 100, 3 * MIB)])).toBe(null);
+  expect(laggard([...usual, at(98, 100, MIB)])).toBe(null);
+  expect(laggard([...usual, at(0, 100, null)])).toBe(null);
+  expect(laggard([at(0, 100, 10 * MIB), at(0, 100, MIB)])).toBe(null);
 });
 
 test('the overlap is at most 64 KiB of bytes that are here, and never asks for byte N of N', () => {

@@ -1,5 +1,4 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,7 +73,6 @@ test.skipIf(noStrace)('#43 #45 an owner that is displaced while it is stopped, o
     await submit(paths, { kind: 'resume', names: [], now: false });
     const worker =
       kind === 'look' ? strace(home, record, `openat:signal=STOP:when=${nth}`) : strace(home, paths.journal, `write:delay_enter=${HELD_BACK * 1000}:when=${nth}`);
-    const ended = once(worker, 'exit');
     const stopped = await until('the worker to stop, or to be done', async () => (worker.exitCode === null ? await stoppedWorker(home) : 'done'), { deadlineMs: 40_000 });
     if (stopped !== 'done') {
       stops += 1;
@@ -85,7 +83,7 @@ test.skipIf(noStrace)('#43 #45 an owner that is displaced while it is stopped, o
       expect((await home.run(['resume'], { timeoutMs: 60_000 })).code).toBe(0);
       expect((await home.run(['attach', '--timeout', '40s'], { timeoutMs: 60_000 })).code).toBe(0);
       process.kill(holder, 'SIGCONT');
-      await ended;
+      await until('the displaced worker to end', () => worker.exitCode !== null || worker.signalCode !== null, { deadlineMs: 60_000 });
     }
     expect((await home.run(['attach', '--timeout', '40s'], { timeoutMs: 60_000 })).code).toBe(0);
     const lines = (await home.journal()).map(({ gen }) => Number(gen));

@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Errand } from './asker.js';
+import { hasEnded } from './child.js';
 import { compile } from './compiled.js';
 
 export interface Outcome {
@@ -43,8 +43,7 @@ export class Asker {
   }
 
   async stop(): Promise<void> {
-    const gone = once(this.#child, 'exit');
     this.#child.kill('SIGKILL');
-    await gone;
+    await hasEnded(this.#child);
   }
 }

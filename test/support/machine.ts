@@ -6,6 +6,7 @@ import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { firstOutput, hasEnded } from './child.js';
 
 /** Why there can be no network of a test's own here, for the names of what needs one; `null` when there can. */
 export const machineMissing = spawnSync('unshare', ['-n', '-m', 'ip', 'link']).status === 0 ? null : 'no network namespaces here';
@@ -42,7 +43,7 @@ export class Machine implements AsyncDisposable {
     const binds = ['resolv.conf', 'nsswitch.conf'].map((name) => `touch /etc/${name}; mount --bind '${join(dir, name)}' /etc/${name} &&`);
     const script = `ip link set lo up && ${binds.join(' ')} echo ready && exec sleep 600`;
     const keeper = spawn('unshare', ['-n', '-m', 'sh', '-c', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-    await once(keeper.stdout, 'data');
+    await firstOutput(keeper);
     const into = ['-t', String(keeper.pid ?? 0), '-n', process.execPath, '-e', DOORMAN];
     const doorman = spawn('nsenter', into, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     await once(doorman, 'message');
@@ -84,9 +85,8 @@ export class Machine implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of [this.#doorman, this.#keeper]) {
       child.removeAllListeners('exit');
-      if (child.exitCode !== null) continue;
       child.kill('SIGKILL');
-      await once(child, 'exit');
+      await hasEnded(child);
     }
     await rm(this.#dir, { recursive: true, force: true });
   }

@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promis
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { firstOutput, hasEnded } from './child.js';
 import { kill } from './poste.js';
 import { until } from './wait.js';
 
@@ -28,7 +29,7 @@ function probe(): string | null {
     truncate -s 8M "$dir/image" && mkfs.ext4 -q -F "$dir/image" && mount -o loop "$dir/image" "$dir/disk" &&
     echo boot > "$dir/boot" && mount --bind "$dir/boot" /proc/sys/kernel/random/boot_id &&
     echo | perl -e "$CUT" "$dir/disk" > /dev/null && ! touch "$dir/disk/file"`;
-  const { status, stderr, error } = spawnSync('unshare', ['-m', 'sh', '-c', script], { env: { ...process.env, CUT }, encoding: 'utf8' });
+  const { status, stderr, error } = spawnSync('unshare', ['-m', 'sh', '-c', script], { env: { ...process.env, CUT }, encoding: 'utf8', timeout: 60_000 });
   if (status === 0) return null;
   return `no ext4 on a loop device that can be shut down here (${(error?.message ?? stderr).trim().split('\n')[0] ?? ''})`;
 }
@@ -63,7 +64,7 @@ export class Machine implements AsyncDisposable {
     for (const disk of ['state', 'shelf']) await mkdir(join(dir, disk));
     // It ends with its standard input, however this process ends.
     const keeper = spawn('unshare', ['-m', 'sh', '-c', 'echo ready && exec cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
-    await once(keeper.stdout, 'data');
+    await firstOutput(keeper);
     const machine = new Machine(keeper, dir, mountOptions);
     await machine.#run(`
       touch boot && mount --bind boot /proc/sys/kernel/random/boot_id
@@ -79,14 +80,15 @@ export class Machine implements AsyncDisposable {
     // Whoever was killed lets go of the file system a little later.
     await this.#run(`
       for disk in state shelf; do
-        while mountpoint -q $disk; do umount $disk 2>/dev/null || sleep 0.01; done
+        tries=0
+        while mountpoint -q $disk; do umount $disk 2>/dev/null || { tries=$((tries + 1)); [ $tries -lt 2000 ]; sleep 0.01; }; done
         mount -o loop,${this.#mountOptions} $disk.image $disk
       done`);
     const cutter = spawn(this.enter[0] ?? '', [...this.enter.slice(1), 'perl', '-e', CUT, join(this.#dir, 'state'), join(this.#dir, 'shelf')], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.#cutter = cutter;
-    await once(cutter.stdout, 'data');
+    await firstOutput(cutter);
   }
 
   /** What was not synced by now is gone with the next {@link boot}; until then nothing can be read or written. */
@@ -114,7 +116,7 @@ export class Machine implements AsyncDisposable {
     this.#cutter?.kill('SIGKILL');
     await this.#killAll();
     this.#keeper.kill('SIGKILL');
-    await once(this.#keeper, 'exit');
+    await hasEnded(this.#keeper);
     await rm(this.#dir, { recursive: true, force: true });
   }
 

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { firstOutput, hasEnded } from './child.js';
 
 /** Why there can be no small disk here, or `null`. */
 export const noSmallDisk = spawnSync('unshare', ['-m', 'true']).status === 0 ? null : 'mounting is not allowed here';
@@ -19,7 +19,7 @@ export class SmallDisk implements AsyncDisposable {
   static async make(kibibytes: number): Promise<SmallDisk> {
     const mount = `mount -t tmpfs -o size=${kibibytes}k none /mnt && echo ready && exec sleep 600`;
     const keeper = spawn('unshare', ['-m', 'sh', '-c', mount], { stdio: ['ignore', 'pipe', 'inherit'] });
-    await once(keeper.stdout, 'data');
+    await firstOutput(keeper);
     return new SmallDisk(keeper);
   }
 
@@ -36,6 +36,6 @@ export class SmallDisk implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#keeper.kill('SIGKILL');
-    await once(this.#keeper, 'exit');
+    await hasEnded(this.#keeper);
   }
 }

@@ -27,7 +27,7 @@ export interface Rig extends AsyncDisposable {
   /** One attempt. */
   run(more?: RunOptions): Promise<AttemptOutcome>;
   /** Attempts until the outcome is no retry, at most `limit` of them. */
-  settle(limit?: number): Promise<AttemptOutcome>;
+  settle(limit?: number, more?: RunOptions): Promise<AttemptOutcome>;
   /** Content of the part file of an outcome that must be `complete`. */
   bytesOf(outcome: AttemptOutcome): Promise<Buffer>;
   forget(): Promise<void>;
@@ -38,6 +38,8 @@ export interface RunOptions {
   readonly bootId?: string;
   readonly hadBytes?: boolean;
   readonly onProgress?: (progress: Progress) => void;
+  /** A number, or as many as help; one if absent. */
+  readonly connections?: 'auto' | number;
 }
 
 export async function makeRig(spec: Partial<TaskSpec>, secrets: TaskSecrets = {}): Promise<Rig> {
@@ -46,9 +48,9 @@ export async function makeRig(spec: Partial<TaskSpec>, secrets: TaskSecrets = {}
   const network = new Network();
   const throttle = new Throttle();
   const told: Told = { names: [], representations: [], restarts: [], verifications: 0 };
-  const run = ({ signal, bootId = 'boot', hadBytes = false, onProgress }: RunOptions = {}): Promise<AttemptOutcome> =>
+  const run = ({ signal, bootId = 'boot', hadBytes = false, onProgress, connections = 1 }: RunOptions = {}): Promise<AttemptOutcome> =>
     attempt(
-      { task: 1, spec: { ...SPEC, ...spec }, secrets, temp, restarts: told.restarts.length, bootId, hadBytes },
+      { task: 1, spec: { ...SPEC, ...spec }, secrets, temp, restarts: told.restarts.length, bootId, hadBytes, connections: () => (connections === 'auto' ? { most: 16, auto: true } : { most: connections, auto: false }) },
       {
         answered: (name, representation) => {
           told.names.push(name);
@@ -75,9 +77,9 @@ export async function makeRig(spec: Partial<TaskSpec>, secrets: TaskSecrets = {}
     network,
     told,
     run,
-    settle: async (limit = 20) => {
-      let outcome = await run();
-      for (let n = 1; n < limit && outcome.kind === 'retry'; n += 1) outcome = await run();
+    settle: async (limit = 20, more = {}) => {
+      let outcome = await run(more);
+      for (let n = 1; n < limit && outcome.kind === 'retry'; n += 1) outcome = await run(more);
       return outcome;
     },
     bytesOf: async (outcome) => {

@@ -1,0 +1,118 @@
+import { expect, test } from 'vitest';
+import { content, serve, startOrigin, status, type Origin } from '../support/origin.js';
+import { makeRig, type Rig } from './rig.js';
+
+const MIB = 1 << 20;
+/** What one connection may cost beyond its bytes: what is compared on both sides, and what was sent when it was left. */
+const PER_REQUEST = 6 * MIB;
+
+/** Runs one attempt; returns the most connections that the origin had at once. */
+async function most(origin: Origin, run: () => Promise<unknown>): Promise<number> {
+  let seen = 0;
+  const looking = setInterval(() => (seen = Math.max(seen, origin.open)), 5);
+  await run();
+  clearInterval(looking);
+  return seen;
+}
+
+async function expectWhole(rig: Rig, outcome: Awaited<ReturnType<Rig['run']>>, file: Buffer): Promise<void> {
+  expect((await rig.bytesOf(outcome)).equals(file)).toBe(true);
+}
+
+test('a server that gives each connection so much gets more connections, and the file is whole', async () => {
+  const file = content('limited', 64 * MIB);
+  await using origin = await startOrigin(() => serve(file, { etag: '"1"', bytesPerSecond: 4 * MIB }));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  const seen = await most(origin, async () => expectWhole(rig, await rig.run({ connections: 'auto' }), file));
+  expect(seen).toBeGreaterThanOrEqual(6);
+  expect(origin.refetched(file.length)).toBeLessThan(origin.log.length * MIB);
+  expect(rig.told.restarts).toEqual([]);
+});
+
+test('where the whole line is full with one, it stays at one', async () => {
+  const file = content('unlimited', 32 * MIB);
+  let sent = 0;
+  // All connections together.
+  const started = Date.now();
+  await using origin = await startOrigin(() => async (exchange) => {
+    const { start = 0, end } = exchange.request.range ?? {};
+    const last = end ?? file.length - 1;
+    await exchange.head(206, [['ETag', '"1"'], ['Content-Range', `bytes ${start}-${last}/${file.length}`], ['Content-Length', String(last - start + 1)]]);
+    for (let at = start; at <= last; at += 65_536) {
+      sent += 65_536;
+      await exchange.pause(Math.max(0, started + sent / 12_000 - Date.now()));
+      await exchange.body(file.subarray(at, Math.min(at + 65_536, last + 1)));
+    }
+  });
+  await using rig = await makeRig({ url: origin.at('/file') });
+  await expectWhole(rig, await rig.run({ connections: 'auto' }), file);
+  expect(origin.log.length).toBeLessThanOrEqual(6);
+});
+
+test('#34 a server that takes two gets two, and it is no failure', async () => {
+  const file = content('two', 24 * MIB);
+  await using origin = await startOrigin(() => (exchange) => (exchange.active() > 2 ? status(503) : serve(file, { etag: '"1"', bytesPerSecond: 3 * MIB }))(exchange));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  await expectWhole(rig, await rig.run({ connections: 'auto' }), file);
+  expect(origin.log.filter((entry) => entry.status === 503).length).toBeLessThanOrEqual(4);
+});
+
+test('#27 a server that drops every connection after a while: asked again at once, in one attempt', async () => {
+  const file = content('drops', 40 * MIB);
+  await using origin = await startOrigin(() => serve(file, { etag: '"1"', truncateAt: 3 * MIB }));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  await expectWhole(rig, await rig.run({ connections: 'auto' }), file);
+});
+
+test('a connection far slower than its siblings is replaced', async () => {
+  const file = content('slow one', 96 * MIB);
+  let slow = 0;
+  await using origin = await startOrigin(({ connection }) => {
+    if (connection === 2) slow += 1;
+    return serve(file, { etag: '"1"', bytesPerSecond: connection === 2 ? 100_000 : 4 * MIB });
+  });
+  await using rig = await makeRig({ url: origin.at('/file') });
+  await expectWhole(rig, await rig.run({ connections: 5 }), file);
+  expect(slow).toBe(1);
+});
+
+test('#6 the file changes while several connections fetch it: only the new one is delivered', async () => {
+  const [old, fresh] = [content('old', 24 * MIB), content('new', 24 * MIB)];
+  await using origin = await startOrigin(({ n }) => serve(n < 3 ? old : fresh, { etag: n < 3 ? '"1"' : '"2"', bytesPerSecond: 6 * MIB }));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  await expectWhole(rig, await rig.settle(5, { connections: 4 }), fresh);
+  expect(rig.told.restarts.length).toBeGreaterThan(0);
+});
+
+test('#10 every connection another version under one entity tag: never two of them in one file', async () => {
+  const versions = [content('a', 24 * MIB), content('b', 24 * MIB)];
+  await using origin = await startOrigin(({ connection }) => serve(versions[connection % 2] ?? Buffer.alloc(0), { etag: '"1"', bytesPerSecond: 8 * MIB }));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  const outcome = await rig.settle(20, { connections: 4 });
+  if (outcome.kind === 'complete') {
+    const bytes = await rig.bytesOf(outcome);
+    expect(versions.some((version) => version.equals(bytes))).toBe(true);
+  } else expect(outcome).toMatchObject({ kind: 'failed', error: { code: 'keeps-changing' } });
+});
+
+test.each(['not-with-if-range', 'ignore'] as const)('#1 #2 a server with ranges: %s', async (ranges) => {
+  const file = content('ranges', 16 * MIB);
+  await using origin = await startOrigin(() => serve(file, { etag: '"1"', ranges, bytesPerSecond: 8 * MIB }));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  await expectWhole(rig, await rig.run({ connections: 4 }), file);
+  if (ranges === 'ignore') expect(origin.log).toHaveLength(1);
+});
+
+test('#40 stopped in the middle of many: what has come is kept, and the next attempt fetches the gaps', async () => {
+  const file = content('stopped', 48 * MIB);
+  await using origin = await startOrigin(() => serve(file, { etag: '"1"', bytesPerSecond: 4 * MIB }));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  const stop = new AbortController();
+  const first = await rig.run({ connections: 8, signal: stop.signal, onProgress: ({ received }) => received > 24 * MIB && stop.abort() });
+  expect(first.kind).toBe('stopped');
+  const { length } = origin.log;
+  const sent = origin.bodyBytesSent;
+  await expectWhole(rig, await rig.run({ connections: 8 }), file);
+  expect(origin.bodyBytesSent - sent).toBeLessThan(24 * MIB + (origin.log.length - length) * PER_REQUEST);
+  expect(rig.told.restarts).toEqual([]);
+});
