@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'test/splice/out/', 'node_modules/', '**/*.d.ts'] },
+  { ignores: ['dist/', 'test/splice/out/', 'test/bench/out/', 'node_modules/', '**/*.d.ts'] },
   js.configs.recommended,
   {
     files: ['**/*.js', '**/*.cjs'],

@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -23,6 +24,19 @@ export interface Nginx extends AsyncDisposable {
   readonly root: string;
   /** Every request that has ended, in the order of ending. */
   log(): Promise<NginxRequest[]>;
+  /** Bytes it has handed to the system so far, of answers under way too; headers and log lines are among them. */
+  sent(): number;
+}
+
+export interface NginxOptions {
+  /** Bytes per second and connection; 0 is without limit. */
+  readonly limitRate?: number;
+  /** Requests at once; others are answered 503. */
+  readonly mostAtOnce?: number;
+  /** `small` send buffers, so that what a killed client leaves unread stays small, or those that `speed` wants. */
+  readonly buffers?: 'small' | 'speed';
+  /** Where its own directory is made; by default the system's folder for temporary files. */
+  readonly under?: string;
 }
 
 const BINARY = ['nginx', '/usr/sbin/nginx', '/usr/local/sbin/nginx'].find((file) => spawnSync(file, ['-v']).status === 0);
@@ -30,14 +44,14 @@ const BINARY = ['nginx', '/usr/sbin/nginx', '/usr/local/sbin/nginx'].find((file)
 /** Why a suite that needs nginx cannot run here, for its name; `null` when it can. */
 export const nginxMissing = BINARY === undefined ? 'nginx is not installed' : null;
 
-/** Starts a real nginx on a free port, serving a directory of its own. `limitRate` is bytes per second and connection. */
-export async function startNginx({ limitRate = 0 }: { limitRate?: number } = {}): Promise<Nginx> {
+/** Starts a real nginx on a free port, serving a directory of its own. */
+export async function startNginx(options: NginxOptions = {}): Promise<Nginx> {
   if (BINARY === undefined) throw new Error('nginx is not installed');
-  const prefix = await mkdtemp(join(tmpdir(), 'poste-nginx-'));
+  const prefix = await mkdtemp(join(options.under ?? tmpdir(), 'poste-nginx-'));
   const root = join(prefix, 'files');
   await mkdir(root);
   const port = await freePort();
-  await writeFile(join(prefix, 'nginx.conf'), configuration(port, root, limitRate));
+  await writeFile(join(prefix, 'nginx.conf'), configuration(port, root, options));
   const errorLog = join(prefix, 'error.log');
   const child = spawn(BINARY, ['-p', prefix, '-c', 'nginx.conf', '-e', errorLog], { stdio: 'ignore' });
   const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
@@ -64,12 +78,14 @@ export async function startNginx({ limitRate = 0 }: { limitRate?: number } = {})
     root,
     at: (path) => `http://127.0.0.1:${port}${path}`,
     log: async () => parseLog(await readFile(join(prefix, 'access.log'), 'utf8')),
+    sent: () => Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${child.pid ?? 0}/io`, 'latin1'))?.[1]),
     [Symbol.asyncDispose]: stop,
   };
 }
 
-/** One process, small send buffers (what a killed client leaves unread stays small), and a log line for each request. */
-function configuration(port: number, root: string, limitRate: number): string {
+/** One process, and a log line for each request. */
+function configuration(port: number, root: string, { limitRate = 0, mostAtOnce, buffers = 'small' }: NginxOptions): string {
+  const small = buffers === 'small';
   return `
 daemon off;
 master_process off;
@@ -82,13 +98,14 @@ http {
   client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
   default_type application/octet-stream;
   keepalive_timeout 60;
+  ${mostAtOnce === undefined ? '' : 'limit_conn_zone $server_port zone=all:1m;'}
   server {
-    listen 127.0.0.1:${port} sndbuf=64k;
+    listen 127.0.0.1:${port}${small ? ' sndbuf=64k' : ''};
     root ${root};
     etag on;
-    sendfile off;
-    output_buffers 1 64k;
+    ${small ? 'sendfile off; output_buffers 1 64k;' : 'sendfile on; tcp_nopush on;'}
     limit_rate ${limitRate};
+    ${mostAtOnce === undefined ? '' : `limit_conn all ${mostAtOnce};`}
   }
 }
 `;
