@@ -49,6 +49,11 @@ export function wget2(...flags: readonly string[]): Client {
   return { name: ['wget2', ...flags].join(' '), program: 'wget2', command: ({ url }) => ['wget2', '-q', ...flags, url] };
 }
 
+/** A script of the shell around a program, with the URL as `$0`. */
+export function scripted(name: string, program: Program, script: string): Client {
+  return { name, program, command: ({ url }) => ['sh', '-c', script, url] };
+}
+
 export const PROGRAMS: readonly Program[] = ['poste', 'curl', 'aria2c', 'axel', 'wget2'];
 const versions = new Map<Program, string | null>();
 

@@ -16,6 +16,8 @@ export interface Goods {
   readonly sent?: () => number;
   /** Where it is fetched to; a fresh directory is made there for each run. */
   readonly under: string;
+  /** The most that the server gives to all connections together, bytes per second: `ideal` is then how many times the least time was taken. */
+  readonly bestRate?: number;
   /** A run that takes longer has failed. Default: ten minutes. */
   readonly mostMs?: number;
 }
@@ -29,7 +31,7 @@ export function fetching(client: Client, goods: Goods, name = client.name): Cont
   };
 }
 
-async function fetchOnce(client: Client, { wanted, at, sent, under, mostMs = 600_000 }: Goods): Promise<Outcome> {
+async function fetchOnce(client: Client, { wanted, at, sent, under, bestRate, mostMs = 600_000 }: Goods): Promise<Outcome> {
   await using dir = await makeDir(under);
   const out = join(dir.path, 'out');
   await mkdir(out);
@@ -49,6 +51,8 @@ async function fetchOnce(client: Client, { wanted, at, sent, under, mostMs = 600
   const wrong = await whatIsWrong(out, wanted);
   if (wrong !== null) return { kind: 'failed', why: wrong };
   const bytes = [...wanted.values()].reduce((sum, { size }) => sum + size, 0);
-  const figures = { seconds: wallMs / 1000, rate: bytes / 1e6 / (wallMs / 1000), cpu: cpuMs / 1000 };
-  return { kind: 'right', figures, ...(trace === undefined ? {} : { trace }) };
+  const seconds = wallMs / 1000;
+  const figures = { seconds, rate: bytes / 1e6 / seconds, cpu: cpuMs / 1000 };
+  const ideal = bestRate === undefined ? {} : { ideal: seconds / (bytes / bestRate) };
+  return { kind: 'right', figures: { ...figures, ...ideal }, ...(trace === undefined ? {} : { trace }) };
 }

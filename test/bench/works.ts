@@ -1,7 +1,7 @@
 import type { Work } from './work.js';
-import { limited, loopback } from './works/one-file.js';
+import { drops, limited, loopback, roundTrip, slowConnection } from './works/one-file.js';
 import { smallFiles } from './works/small-files.js';
 import { startUp } from './works/start-up.js';
 
 /** In the order in which they are run. */
-export const WORKS: readonly Work[] = [loopback, limited, smallFiles, startUp];
+export const WORKS: readonly Work[] = [loopback, limited, slowConnection, drops, smallFiles, roundTrip, startUp];
