@@ -9,7 +9,7 @@ export const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 /** A disk, for what is about disks: `BENCH_DIR`, by default the system's folder for temporary files. */
 export const DISK = process.env['BENCH_DIR'] ?? tmpdir();
 
-const MEBIBYTE = 1 << 20;
+export const MEBIBYTE = 1 << 20;
 export const GIBIBYTE = 1 << 30;
 
 /** `1 GiB`, `256 MiB`. */
