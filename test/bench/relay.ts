@@ -22,6 +22,8 @@ export interface Relay extends AsyncDisposable {
 
 /** Kept of each direction at most: what a delay holds under way at 20 MB/s, twice. */
 const MOST_HELD = 2 << 20;
+/** Who closes a connection and opens the next at once may be seen in another order. */
+const GRACE_MS = 20;
 const BUSY = 'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n';
 
 /** Carries bytes between clients and a server at a port of 127.0.0.1. It knows nothing of HTTP but how to say that it is busy. */
@@ -30,9 +32,12 @@ export async function startRelay(serverPort: number, { delayMs = 0, rates, dropA
   const taken = new Set<number>();
   let sent = 0;
 
-  const accept = (client: Socket): void => {
+  const accept = (client: Socket, hasWaited = false): void => {
     const place = rates === undefined ? 0 : rates.findIndex((_, n) => !taken.has(n));
-    keep(client);
+    if (place < 0 && !hasWaited) {
+      setTimeout(accept, GRACE_MS, client, true);
+      return;
+    }
     if (place < 0) {
       client.once('data', () => client.end(BUSY));
       return;
@@ -62,7 +67,7 @@ export async function startRelay(serverPort: number, { delayMs = 0, rates, dropA
     return socket.setNoDelay(true).on('error', () => undefined).once('close', () => sockets.delete(socket));
   };
 
-  const listener = createServer({ allowHalfOpen: true }, accept);
+  const listener = createServer({ allowHalfOpen: true }, (client) => accept(keep(client)));
   await new Promise<void>((resolve, reject) => listener.once('error', reject).listen(0, '127.0.0.1', resolve));
   const address = listener.address();
   if (address === null || typeof address === 'string') throw new Error('the relay has no port');
