@@ -52,7 +52,7 @@ async function fetchOnce(client: Client, { wanted, at, sent, under, bestRate, mo
   if (wrong !== null) return { kind: 'failed', why: wrong };
   const bytes = [...wanted.values()].reduce((sum, { size }) => sum + size, 0);
   const seconds = wallMs / 1000;
-  const figures = { seconds, rate: bytes / 1e6 / seconds, cpu: cpuMs / 1000 };
+  const figures = { seconds, rate: bytes / 1e6 / seconds, each: wallMs / wanted.size, cpu: cpuMs / 1000 };
   const ideal = bestRate === undefined ? {} : { ideal: seconds / (bytes / bestRate) };
   return { kind: 'right', figures: { ...figures, ...ideal }, ...(trace === undefined ? {} : { trace }) };
 }

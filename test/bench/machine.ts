@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { cpus, release, tmpdir, totalmem } from 'node:os';
+import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { PROGRAMS, versionOf } from './clients.js';
 import { burner, measure } from './measure.js';
@@ -13,6 +13,7 @@ export async function describeMachine(): Promise<Record<string, string>> {
     date: new Date().toISOString().slice(0, 16).replace('T', ' ') + ' UTC',
     processor: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
     memory: `${(totalmem() / 2 ** 30).toFixed(1)} GiB`,
+    'load before': loadavg().map((load) => load.toFixed(1)).join(', '),
     kernel: release(),
     node: process.version,
     nginx: /nginx\/(\S+)/.exec(spawnSync('nginx', ['-v'], { encoding: 'utf8', env: { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin` } }).stderr)?.[1] ?? 'not installed',

@@ -1,12 +1,14 @@
-import { figuresOf, median, ratio, type Result } from './turns.js';
+import { figuresOf, median, medianRatio, type Result } from './turns.js';
 import type { Column, Work } from './work.js';
+
+type Shown = [head: string, cell: (result: Result) => string];
 
 /** A work's results as a section of Markdown: medians, and medians of the ratios to the baseline within a round. */
 export function section({ title, about, columns, baseline }: Work, results: readonly Result[]): string {
   const base = results.find(({ name }) => name === baseline);
-  const shown = columns.flatMap((column): [string, (result: Result) => string][] => [
+  const shown = columns.flatMap((column): Shown[] => [
     [column.title, (result) => middle(result, column)],
-    ...(column.isCompared === true && base !== undefined ? [[`${column.title} ÷ ${baseline}`, (result) => multiple(result, base, column)] as [string, (result: Result) => string]] : []),
+    ...(column.ratio === undefined ? [] : [[`${column.title}: ${column.ratio.replace('baseline', baseline)}`, (result) => multiple(result, base, column)] satisfies Shown]),
   ]);
   return [
     ...heading(title, about),
@@ -40,9 +42,10 @@ function middle(result: Result, { key, digits = 2 }: Column): string {
   return value.toFixed(digits) + span;
 }
 
-function multiple(result: Result, base: Result, { key }: Column): string {
-  const value = result === base ? null : ratio(result, base, key);
-  return value === null ? '' : value.toFixed(2);
+function multiple(result: Result, base: Result | undefined, { key, ratio }: Column): string {
+  if (base === undefined || result === base) return '';
+  const value = ratio === 'this ÷ baseline' ? medianRatio(result, base, key) : medianRatio(base, result, key);
+  return value === null ? '–' : String(Number(value.toPrecision(3)));
 }
 
 /** How many went right, and what the others died of. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { inTurn, median, ratio, type Outcome } from './turns.js';
+import { inTurn, median, medianRatio, type Outcome } from './turns.js';
 
 test('the median is the middle one, or the mean of two', () => {
   expect(median([])).toBeNull();
@@ -23,8 +23,8 @@ test('contenders take turns, and what failed or is missing has no part in a rati
   const [a, b, c] = await inTurn('test', contenders, 4);
   if (a === undefined || b === undefined || c === undefined) throw new Error('there are three results');
   expect(order.join('')).toBe('abababab');
-  expect(ratio(b, a, 'seconds')).toBe(2.5);
+  expect(medianRatio(b, a, 'seconds')).toBe(2.5);
   expect(b.outcomes[3]).toEqual({ kind: 'failed', why: 'not measured: Error: broken' });
   expect(c.outcomes).toEqual([]);
-  expect(ratio(c, a, 'seconds')).toBeNull();
+  expect(medianRatio(c, a, 'seconds')).toBeNull();
 });

@@ -59,10 +59,10 @@ export function figuresOf({ outcomes }: Result, key: string): number[] {
 }
 
 /** The median of the ratios, each within a round: both met the same machine. `null` where no round has both. */
-export function ratio(result: Result, baseline: Result, key: string): number | null {
+export function medianRatio(above: Result, below: Result, key: string): number | null {
   return median(
-    result.outcomes.flatMap((outcome, round) => {
-      const other = baseline.outcomes[round];
+    above.outcomes.flatMap((outcome, round) => {
+      const other = below.outcomes[round];
       if (outcome.kind !== 'right' || other?.kind !== 'right') return [];
       const [a, b] = [outcome.figures[key], other.figures[key]];
       return a === undefined || b === undefined || b === 0 ? [] : [a / b];

@@ -22,15 +22,15 @@ export interface Column {
   readonly title: string;
   /** Shown after the decimal point; default 2. */
   readonly digits?: number;
-  /** Also shown as a multiple of the baseline's. */
-  readonly isCompared?: true;
+  /** What else is shown: the median of this ratio. */
+  readonly ratio?: 'this ÷ baseline' | 'baseline ÷ this';
 }
 
 /** What every download shows. */
 export const DOWNLOAD: readonly Column[] = [
-  { key: 'seconds', title: 's', isCompared: true },
+  { key: 'seconds', title: 's', ratio: 'baseline ÷ this' },
   { key: 'rate', title: 'MB/s', digits: 0 },
-  { key: 'cpu', title: 'CPU s', isCompared: true },
+  { key: 'cpu', title: 'CPU s', ratio: 'baseline ÷ this' },
 ];
 
 /** MB/s over time of each one's first run that went right. */

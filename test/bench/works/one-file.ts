@@ -75,9 +75,9 @@ export const drops: Work = {
   about: ['By way of a relay on loopback, in each round undisturbed first.'],
   columns: [
     { key: 'undisturbed', title: 'undisturbed s' },
-    { key: 'seconds', title: 'dropped s', isCompared: true },
+    { key: 'seconds', title: 'dropped s', ratio: 'baseline ÷ this' },
     { key: 'times', title: 'dropped ÷ undisturbed' },
-    { key: 'cpu', title: 'CPU s', isCompared: true },
+    { key: 'cpu', title: 'CPU s', ratio: 'baseline ÷ this' },
   ],
   baseline: 'poste',
   run: async () => {

@@ -19,8 +19,8 @@ export const startUp: Work = {
     'Its CPU is that of the command and its worker, to the end of a download of one byte. `status` of a home with one session.',
   ],
   columns: [
-    { key: 'ms', title: 'ms', digits: 0, isCompared: true },
-    { key: 'cpu', title: 'CPU ms', digits: 0, isCompared: true },
+    { key: 'ms', title: 'ms', digits: 0, ratio: 'this ÷ baseline' },
+    { key: 'cpu', title: 'CPU ms', digits: 0, ratio: 'this ÷ baseline' },
   ],
   baseline: 'node -e 0',
   run: async () => {
