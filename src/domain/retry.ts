@@ -4,6 +4,8 @@ import { parseHttpDate } from './validators.js';
 const LONGEST_UNITS = 600;
 /** A server may ask for more than this; it is not obeyed further. */
 const LONGEST_RETRY_AFTER_MS = 6 * 3_600_000;
+/** Over how many units at most those come back who were asked to stay away until the same moment. */
+const WIDEST_RETURN_UNITS = 60;
 
 export interface RetryDelayInput {
   /** Tries in a row that brought no byte, this one included (so at least 0). */
@@ -16,16 +18,26 @@ export interface RetryDelayInput {
 }
 
 /**
- * Milliseconds to wait before the next try: full jitter over 1, 2, 4, … 600 units. What the server asked for wins,
- * with a little jitter on top so that its clients do not come back all at once, never earlier.
+ * Milliseconds to wait before the next try: full jitter over 1, 2, 4, … 600 units. What the server asked for wins, never earlier, and
+ * the jitter comes on top: over the back-off that is due, or as long again as was asked when that is longer, but at most 60 units. A
+ * server gives all its clients the same answer, and would have them all back at the same moment.
  */
 export function retryDelay({ fruitless, retryAfterMs, random, unitMs }: RetryDelayInput): number {
-  if (retryAfterMs !== null) {
-    const asked = Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS);
-    return Math.round(asked + random * Math.min(5_000, asked / 10));
-  }
   const ceiling = unitMs * Math.min(LONGEST_UNITS, 2 ** Math.min(Math.max(0, fruitless - 1), 30));
-  return Math.round(random * ceiling);
+  if (retryAfterMs === null) return Math.round(random * ceiling);
+  const asked = Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS);
+  return Math.ceil(asked + random * Math.min(WIDEST_RETURN_UNITS * unitMs, Math.max(ceiling, asked)));
+}
+
+/** Sessions that wait for one server go on within so many units of each other. */
+const WIDEST_LAG_UNITS = 10;
+
+/**
+ * Milliseconds that a session waits on after a pause of `pausedMs` that another one was asked for: the server meets them one after the
+ * other. `random` in [0, 1).
+ */
+export function pauseLag({ pausedMs, random, unitMs }: { readonly pausedMs: number; readonly random: number; readonly unitMs: number }): number {
+  return Math.round(random * Math.min(WIDEST_LAG_UNITS * unitMs, pausedMs));
 }
 
 /** `Retry-After` (RFC 9110, section 10.2.3) as milliseconds from `now`, at most 6 h; `null` for what makes no sense. */

@@ -1,3 +1,4 @@
+import { pauseLag } from '../domain/retry.js';
 import { isSettled, type Reason, type Task } from '../domain/task.js';
 import { pauseHost, readHostPause, type HostPause } from '../store/host-pauses.js';
 import { originOfTask } from './origins.js';
@@ -5,10 +6,14 @@ import { originOfTask } from './origins.js';
 /** What this worker knows of servers that asked to be left alone; shared with other workers through files. */
 export class HostPauses {
   readonly #home: string;
-  readonly #pauses = new Map<string, HostPause>();
+  readonly #unitMs: number;
+  /** As it was read or written last, and when this session comes back from it, epoch milliseconds. */
+  readonly #pauses = new Map<string, HostPause & { readonly returnsAt: number }>();
 
-  constructor(home: string) {
+  /** `unitMs`: milliseconds that the first back-off lasts at most. */
+  constructor(home: string, unitMs: number) {
     this.#home = home;
+    this.#unitMs = unitMs;
   }
 
   /** A pause that is known already and lasts longer stands. */
@@ -17,7 +22,7 @@ export class HostPauses {
     const pause = { since: now, until: now + milliseconds };
     const known = await readHostPause(this.#home, origin).catch(() => null);
     if (known !== null && known.since <= now && known.until >= pause.until) return;
-    this.#pauses.set(origin, pause);
+    this.#pauses.set(origin, { ...pause, returnsAt: pause.until });
     // The others do not learn of it then; this task has a delay of its own.
     await pauseHost(this.#home, origin, pause).catch(() => undefined);
   }
@@ -29,14 +34,23 @@ export class HostPauses {
     for (const origin of origins) {
       const pause = await readHostPause(this.#home, origin).catch(() => null);
       if (pause === null) this.#pauses.delete(origin);
-      else this.#pauses.set(origin, pause);
+      else if (!isSame(pause, this.#pauses.get(origin))) this.#pauses.set(origin, { ...pause, returnsAt: this.#afterOthers(pause) });
     }
+  }
+
+  /** Sessions that were told of one pause do not come back from it in step. */
+  #afterOthers({ since, until }: HostPause): number {
+    return until + pauseLag({ pausedMs: until - since, random: Math.random(), unitMs: this.#unitMs });
   }
 
   reason(task: Task, now: number): Reason | null {
     const origin = originOfTask(task);
     const pause = this.#pauses.get(origin);
-    if (pause === undefined || pause.until <= now || pause.since > now) return null;
-    return { code: 'retry-after', message: `${origin} asked to be left alone for a while`, since: pause.since, nextCheckAt: pause.until };
+    if (pause === undefined || pause.returnsAt <= now || pause.since > now) return null;
+    return { code: 'retry-after', message: `${origin} asked to be left alone for a while`, since: pause.since, nextCheckAt: pause.returnsAt };
   }
+}
+
+function isSame(one: HostPause, other: HostPause | undefined): boolean {
+  return one.since === other?.since && one.until === other.until;
 }

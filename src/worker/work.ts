@@ -95,7 +95,7 @@ class Shift {
     this.#end = end;
     this.#doorbell = new Doorbell(owned.paths.inbox);
     this.#gates = new Gates(process.env, ring);
-    this.#hosts = new HostPauses(home);
+    this.#hosts = new HostPauses(home, parseBackoff(process.env));
     this.#transfers = new Transfers({ home, owned, gates: this.#gates, hosts: this.#hosts, onEnd: ring }, temp);
     this.#hooks = new HookRuns(owned, ring);
     setMaxListeners(0, owned.ownership.lost);

@@ -75,12 +75,12 @@ describe('retry', () => {
     expect(retryDelay({ fruitless: 5, retryAfterMs: null, random: 0, unitMs: 1000 })).toBe(0);
   });
 
-  test('#18 never earlier than the server asked for, never later than 6 h and a little', () => {
+  test('#18 never earlier than the server asked for, never later than 6 h and a minute', () => {
     fc.assert(
       fc.property(fc.nat(40), fc.nat(1e9), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (fruitless, retryAfterMs, random) => {
         const delay = retryDelay({ fruitless, retryAfterMs, random, unitMs: 1000 });
         expect(delay).toBeGreaterThanOrEqual(Math.min(retryAfterMs, 6 * 3_600_000));
-        expect(delay).toBeLessThanOrEqual(6 * 3_600_000 + 5_000);
+        expect(delay).toBeLessThanOrEqual(6 * 3_600_000 + 60_000);
       }),
     );
   });
