@@ -1,6 +1,3 @@
-/** How many connections one file may have. */
-export const MOST_CONNECTIONS = 16;
-
 /** How many connections a download has, and whether more bring more. Immutable: {@link grown} gives the next one. */
 export type Growth =
   /** Whether the last change helped is being found out: `from` is when its connections had all begun to bring bytes. */

@@ -1,6 +1,5 @@
 import { errorInfo, PosteError, type ErrorCode } from '../domain/errors.js';
 import type { EventBody } from '../domain/events.js';
-import { MOST_CONNECTIONS } from '../domain/growth.js';
 import { parseBackoff } from '../domain/policy-times.js';
 import { retryDelay } from '../domain/retry.js';
 import type { Reason, ReasonCode, Task } from '../domain/task.js';
@@ -182,7 +181,8 @@ export class Transfers {
   /** As the task wants it now: it may be told otherwise under way. */
   #connections(number: number): { readonly most: number; readonly auto: boolean } {
     const { connections } = this.#task(number).spec;
-    return connections === 'auto' ? { most: MOST_CONNECTIONS, auto: true } : { most: connections, auto: false };
+    // Finding out by itself how many help is built and tested (`domain/growth.ts`), and not yet what a user gets unasked.
+    return { most: connections === 'auto' ? 1 : connections, auto: false };
   }
 
   /** What became of a transfer that began with `asked`. Of what is asked for otherwise by now it says nothing. */

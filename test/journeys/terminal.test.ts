@@ -10,10 +10,12 @@ const where = `(tmux: ${tmuxMissing ?? 'installed'})`;
 
 test.skipIf(tmuxMissing)(`a terminal shows a bar for the download and its end ${where}`, async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  const hold = makeHold(2_000_000);
+  await using origin = await startOrigin(() => serve(file, { etag: '"a"', hold }));
   await home.run(['start', origin.at('/film.mkv')]);
   await using terminal = await startTerminal('poste attach', { env: home.env, cwd: home.cwd });
   await terminal.shows(/film\.mkv.*\d+ ?%/);
+  hold.release();
   expect(await terminal.exitCode()).toBe(0);
   expect(await terminal.capture()).toContain('film.mkv');
 });
@@ -38,11 +40,13 @@ test.skipIf(tmuxMissing)(`Ctrl-C detaches and says how to come back; the transfe
 
 test.skipIf(tmuxMissing)(`two terminals watch one session at once ${where}`, async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  const hold = makeHold(2_000_000);
+  await using origin = await startOrigin(() => serve(file, { etag: '"a"', hold }));
   await home.run(['start', origin.at('/film.mkv')]);
   await using one = await startTerminal('poste attach', { env: home.env, cwd: home.cwd });
   await using other = await startTerminal('poste attach', { env: home.env, cwd: home.cwd });
   await Promise.all([one.shows(/\d+ ?%/), other.shows(/\d+ ?%/)]);
+  hold.release();
   expect([await one.exitCode(), await other.exitCode()]).toEqual([0, 0]);
 });
 

@@ -7,6 +7,7 @@ import { makeHome, type Home } from '../support/poste.js';
 import { noPowerCuts, Machine } from '../support/power.js';
 import { figure, SCALE } from '../support/scale.js';
 import { until } from '../support/wait.js';
+import { addExtent, coveredBytes, type Extent } from '../../src/domain/segments.js';
 
 const MIB = 1 << 20;
 const CUTS = Math.ceil(300 * SCALE);
@@ -76,8 +77,8 @@ class Life {
   readonly #isApart: boolean;
   /** `start` has said that it is recorded. */
   #isPromised = false;
-  /** The first byte that the server has not sent yet. */
-  #sent = 0;
+  /** What the server has sent up to the last cut. */
+  #sent: readonly Extent[] = [];
   #requestsSeen = 0;
 
   constructor(machine: Machine, home: Home, tally: Tally) {
@@ -210,9 +211,11 @@ class Life {
   #note(origin: Origin): void {
     const requests = origin.log.slice(this.#requestsSeen);
     this.#requestsSeen = origin.log.length;
-    const [first] = requests;
-    if (first !== undefined) this.#tally.refetched = Math.max(this.#tally.refetched, this.#sent - (first.range?.start ?? 0));
-    for (const { range, bodyBytesSent } of requests) this.#sent = Math.max(this.#sent, (range?.start ?? 0) + bodyBytesSent);
+    const extents = requests.map(({ range, bodyBytesSent }) => ({ start: range?.start ?? 0, end: (range?.start ?? 0) + bodyBytesSent }));
+    const now = extents.reduce<readonly Extent[]>(addExtent, []);
+    const all = now.reduce(addExtent, this.#sent);
+    this.#tally.refetched = Math.max(this.#tally.refetched, coveredBytes(this.#sent) + coveredBytes(now) - coveredBytes(all));
+    this.#sent = all;
   }
 
   /** What a cut has left that is not true, so that it is known to have been met. */
