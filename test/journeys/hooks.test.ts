@@ -182,9 +182,11 @@ test.each(['--on-finish', '--on-complete'])('#40 #90 a hook (%s) that outlives i
   await writeFile(join(home.cwd, 'runs'), '');
   // Tells of an earlier run that is still alive.
   const hook = 'for run in $(cat runs); do kill -0 "$run" && touch overlap; done; echo $$ >> runs; test -e ready || sleep 60';
-  await home.run(['start', flag, hook, origin.at('/file.bin')]);
+  expect(await home.run(['start', flag, hook, origin.at('/file.bin')])).toMatchObject({ code: 0, stderr: '' });
   const runs = async (): Promise<string[]> => (await readFile(join(home.cwd, 'runs'), 'utf8')).split('\n').filter(Boolean);
-  await until('the hook to run', async () => (await runs()).length === 1);
+  await until('the hook to run', async () => (await runs()).length > 0, { deadlineMs: 30_000 }).catch(async (error: unknown) => {
+    throw new Error(`the journal tells: ${(await home.run(['events'])).stdout}`, { cause: error });
+  });
   kill(await until('a worker', () => home.workerPid()));
   if (flag === '--on-finish') expect(await home.run(['claim', '--timeout', '1s'])).toMatchObject({ code: 124, stdout: '' });
   await writeFile(join(home.cwd, 'ready'), '');
