@@ -209,6 +209,8 @@ class Shift {
   #isDone(session: Session): boolean {
     if (this.#transfers.running.size > 0 || this.#hooks.isBusy) return false;
     if (isOver(session)) return true;
+    // Due a moment after the look that settled the session: nobody else would run it.
+    if (session.completeHook.kind === 'due' || session.completeHook.kind === 'running') return false;
     return [...session.tasks.values()].every((task) => isParked(task) || (isSettled(task) && task.hook.kind !== 'due' && task.hook.kind !== 'running'));
   }
 
