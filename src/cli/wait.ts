@@ -1,10 +1,11 @@
 import type { Session } from '../domain/session.js';
 import type { Asking } from '../session/ask.js';
-import { claim, type Claimed } from '../session/claim.js';
+import { Claimer } from '../session/claim.js';
 import { haveOutcome, outcomeCode } from '../session/outcome.js';
 import { requireSession } from '../session/read.js';
 import type { Started } from '../session/start.js';
 import { textView } from './attach.js';
+import { ClaimArrivals } from './claim-arrivals.js';
 import { claimCode, printPath, reportClaimed } from './claimed.js';
 import { endedCode, observe, timedOut } from './observe.js';
 import type { Output } from './output.js';
@@ -12,7 +13,7 @@ import { SILENT_VIEW } from './progress-view.js';
 import { startedTasks } from './started.js';
 
 /**
- * `start --wait`: stays until what was asked for has an outcome; with `--to`, what has finished of it is claimed there.
+ * `start --wait`: stays until what was asked for has an outcome; with `--to`, each file is claimed there as it finishes.
  * Progress goes to stderr, final paths to stdout. Returns the exit code.
  */
 export async function waitAndClaim(
@@ -21,16 +22,20 @@ export async function waitAndClaim(
   { to, timeoutMs }: { to: string | null; timeoutMs: number | null },
   output: Output,
 ): Promise<number> {
-  const view = output.json || output.quiet ? SILENT_VIEW : textView(process.stderr, (line) => output.note(line));
+  const shown = output.json || output.quiet ? SILENT_VIEW : textView(process.stderr, (line) => output.note(line));
   const numbers = [...new Set(started.granted.tasks)];
   const isDone = (session: Session): boolean => haveOutcome(session, numbers);
-  const observed = await observe({ asking, since: started.view.session.lastSeq, revive: true, isDone }, timeoutMs, view);
+  const claimed = to === null ? null : claimerTo(asking, to);
+  const arrivals = claimed === null ? null : new ClaimArrivals(shown, claimed, numbers);
+  const observed = await observe({ asking, since: started.view.session.lastSeq, revive: true, isDone }, timeoutMs, arrivals ?? shown);
+  await arrivals?.finish(observed.ended === null ? numbers.flatMap((number) => observed.session.tasks.get(number) ?? []) : []);
+  claimed?.claimed.sort((one, other) => one.task - other.task);
+  for (const file of claimed?.claimed ?? []) printPath(file, output, '\n');
   if (observed.ended === 'timeout') throw timedOut(asking.id);
   if (observed.ended !== null) {
     output.note(`detached; session ${asking.id} goes on. Come back with: poste attach --id ${asking.id}`);
     return endedCode(observed.ended, 'wait');
   }
-  const claimed = to === null ? null : await claimFinished(asking, started, to, output);
   const after = await requireSession(asking.home, asking.id);
   const mine = numbers.flatMap((number) => after.session.tasks.get(number) ?? []);
   const outcome = outcomeCode(after.session, mine);
@@ -46,14 +51,8 @@ export async function waitAndClaim(
   return outcome !== 0 ? outcome : claimed === null ? 0 : claimCode(claimed);
 }
 
-async function claimFinished(asking: Asking, { granted }: Started, to: string, output: Output): Promise<Claimed> {
-  const { session } = await requireSession(asking.home, asking.id);
-  const names = [...new Set(granted.tasks)].filter((number) => {
-    const kind = session.tasks.get(number)?.state.kind;
-    return kind === 'finished' || kind === 'claimed';
-  });
-  if (names.length === 0) return { claimed: [], failed: [] };
-  const cwd = process.cwd();
-  const request = { names: names.map(String), to, cwd, onConflict: 'fail', wait: false, timeoutMs: null, since: performance.timeOrigin } as const;
-  return claim(asking, request, (file) => printPath(file, output, '\n'));
+function claimerTo(asking: Asking, to: string): Claimer {
+  const request = { to, cwd: process.cwd(), onConflict: 'fail', timeoutMs: null, since: performance.timeOrigin } as const;
+  // What was asked for has its worker, or has settled: to record a claim none need be started.
+  return new Claimer({ ...asking, needsWorker: false }, request, () => undefined);
 }

@@ -8,6 +8,7 @@ import { diskError } from '../store/disk-error.js';
 import { removeIfThere, systemCode } from '../store/files.js';
 import { isOwnDir } from '../store/own-dir.js';
 import { withReserve } from '../store/reserve.js';
+import { Together } from '../store/together.js';
 import { sha256Of } from './digest.js';
 import { choosePath, type OnConflict } from './destination.js';
 import { takeTurn, type Turn } from './intent.js';
@@ -66,10 +67,13 @@ function isSameClaim({ path }: Completed, { destination, onConflict }: ClaimRequ
   return path === destination || (onConflict === 'rename' && dirname(path) === dirname(destination));
 }
 
+/** The upper two are those of many files. */
+const ownDirs = new Together(isOwnDir);
+
 /** A file that was not written to since it was checked is not read again: a claim costs a rename, not a look at every byte. */
 async function checkSource({ file, size, sha256, modifiedAt }: FinishedFile, number: number): Promise<void> {
   // --temp-dir may lie where others can put something else in the place of poste's folder.
-  for (let folder = file, level = 0; level < 3; level += 1) await isOwnDir((folder = dirname(folder)));
+  for (let folder = file, level = 0; level < 3; level += 1) await ownDirs.run((folder = dirname(folder)));
   const there = await lstat(file).catch((error: unknown) => {
     if (systemCode(error) === 'ENOENT') return null;
     throw diskError(error, file);

@@ -1,32 +1,20 @@
 import { readdir, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PosteError } from '../domain/errors.js';
-import { count, either, instant, maybe, oneOf, orNull, place, record, text } from '../domain/shape.js';
 import { liveness, ownIdentity, type Liveness, type ProcessIdentity } from '../platform/process-identity.js';
 import { diskError } from '../store/disk-error.js';
-import { createFile, isThere, makeDirIn, readWhatever, removeIfThere, replaceFile, systemCode } from '../store/files.js';
+import { isThere, makeDirIn, readWhatever, removeIfThere, replaceFile, systemCode } from '../store/files.js';
 import { intentPath, type SessionPaths } from '../store/paths.js';
-import { seal, unseal } from '../store/sealed.js';
+import { seal } from '../store/sealed.js';
+import { Together } from '../store/together.js';
+import { createIntent, formatIntent, parseIntent, type Intent } from './intent-files.js';
 import type { Move } from './move.js';
 
-const INTENT_VERSION = 1;
 const POLL_MS = 50;
+/** What is left under the name of a turn that means nothing any more. */
+const OVER = seal({ v: 1, over: true });
 
-/** Who is delivering a task at this moment, and how far it has come. */
-export interface Intent {
-  /** 0 for the session's own hook, which delivers nothing. */
-  readonly task: number;
-  readonly by: 'claim' | 'hook';
-  /** Of a hook's run: a claim made from inside that run does not wait for it. */
-  readonly eventId: string | null;
-  readonly move: Move | null;
-  /** `null`: its maker could not tell how it ended, and leaves it to the next one. */
-  readonly maker: ProcessIdentity | null;
-  /** A hook's process, which may outlive its maker. */
-  readonly hook?: ProcessIdentity;
-  /** Epoch milliseconds. */
-  readonly at: number;
-}
+export type { Intent } from './intent-files.js';
 
 export interface TurnRequest {
   readonly task: number;
@@ -65,7 +53,7 @@ export async function takeTurn(paths: SessionPaths, request: TurnRequest, waitMs
  * back: its maker lives, so nobody can have judged it.
  */
 export async function tryTurn(paths: SessionPaths, request: TurnRequest): Promise<TurnAttempt> {
-  if (!(await makeDirIn(paths.intents))) throw new PosteError('no-session', 'the session was forgotten meanwhile; nothing was claimed');
+  if (!(await folders.run(paths.intents))) throw new PosteError('no-session', 'the session was forgotten meanwhile; nothing was claimed');
   for (;;) {
     const earlier = await readTurns(paths, request.task);
     for (const { intent } of earlier) {
@@ -80,6 +68,8 @@ export async function tryTurn(paths: SessionPaths, request: TurnRequest): Promis
     if (await turn.create()) return { kind: 'taken', turn };
   }
 }
+
+const folders = new Together(makeDirIn);
 
 /** Of whoever delivers: the maker, or the hook that goes on without it. */
 export function livenessOf({ maker, hook }: Intent): Liveness {
@@ -110,7 +100,7 @@ export async function readTurns(paths: SessionPaths, task: number): Promise<{ nu
     // One look decides whether it is there: between two, somebody else may take the number.
     const text = await readWhatever(path);
     if (text === null) return turns;
-    turns.push({ number, intent: parseIntent(unseal(text)) });
+    turns.push({ number, intent: parseIntent(text, task) });
   }
 }
 
@@ -136,14 +126,12 @@ export class Turn {
   /** Makes the turn durable; false when another was faster. */
   async create(): Promise<boolean> {
     const path = this.#path(this.#number);
-    const text = seal({ v: INTENT_VERSION, ...this.#intent });
     try {
-      await createFile(path, text);
-      return true;
+      return await createIntent(path, this.#intent);
     } catch (error) {
-      if (systemCode(error) === 'EEXIST') return false;
       // Made, if not durably: it would be this process's for as long as that lives.
-      if ((await readWhatever(path).catch(() => null)) === text) await this.release().catch(() => undefined);
+      const made = await readWhatever(path).catch(() => null);
+      if (made !== null && isSame(parseIntent(made, this.#intent.task), this.#intent)) await this.release().catch(() => undefined);
       throw diskError(error, path);
     }
   }
@@ -161,7 +149,7 @@ export class Turn {
 
   /** What a dead maker left was put in order. */
   async settled({ number }: LeftIntent): Promise<void> {
-    await replaceFile(this.#path(number), seal({ v: INTENT_VERSION, over: true }), { durable: true });
+    await replaceFile(this.#path(number), OVER, { durable: true });
   }
 
   /** Nothing was delivered and nothing is left lying about: the next one may try. Does nothing after the turn's end. */
@@ -171,7 +159,7 @@ export class Turn {
     const path = this.#path(this.#number);
     if (this.#number === 1 && this.#intent.by === 'claim') await removeIfThere(path);
     // A claim from inside a hook's run may have delivered the task and swept its turns.
-    else if (await isThere(path)) await replaceFile(path, seal({ v: INTENT_VERSION, over: true }), { durable: true });
+    else if (await isThere(path)) await replaceFile(path, OVER, { durable: true });
   }
 
   /** How it ended is not known (nobody confirmed the claim): whoever comes next finds out and completes it. */
@@ -190,7 +178,7 @@ export class Turn {
   async #write(intent: Intent): Promise<void> {
     const path = this.#path(this.#number);
     try {
-      await replaceFile(path, seal({ v: INTENT_VERSION, ...intent }), { durable: true });
+      await replaceFile(path, formatIntent(intent), { durable: true });
     } catch (error) {
       throw diskError(error, path);
     }
@@ -202,32 +190,13 @@ export class Turn {
   }
 }
 
+function isSame(one: Intent | null, other: Intent): boolean {
+  return one !== null && one.at === other.at && JSON.stringify(one.maker) === JSON.stringify(other.maker);
+}
+
 /** A hook that claims its own task by a command of its own would wait for itself otherwise. */
 function yieldsTo({ insideHook }: TurnRequest, intent: Intent): boolean {
   return intent.by === 'hook' && insideHook !== null && intent.eventId === insideHook;
-}
-
-const isMove = either(record({ kind: oneOf('link'), to: place }), record({ kind: oneOf('stage', 'place', 'reserve'), to: place, staged: place }));
-const isIdentity = record({ pid: count, startTime: text, bootId: text, host: text, pidNamespace: text });
-const isIntent = record({
-  task: count,
-  by: oneOf('claim', 'hook'),
-  eventId: orNull(text),
-  move: orNull(isMove),
-  maker: orNull(isIdentity),
-  hook: maybe(isIdentity),
-  at: instant,
-});
-
-/** Damage stems from the disk: the file was complete when it got its name. There is nothing in it to go by, so nothing is undone. */
-function parseIntent(sealed: Record<string, unknown> | null): Intent | null {
-  if (sealed === null || sealed['over'] === true) return null;
-  if (typeof sealed['v'] === 'number' && sealed['v'] > INTENT_VERSION) {
-    throw new PosteError('newer-version', 'the delivery of this task was begun by a newer version of poste; the file is kept', {
-      hint: 'use that version to claim it',
-    });
-  }
-  return isIntent(sealed) ? (sealed as unknown as Intent) : null;
 }
 
 export function stillHeld({ intent, proof }: TurnAttempt & { kind: 'held' }, consequence = 'the file is kept'): PosteError {

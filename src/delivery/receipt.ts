@@ -4,6 +4,7 @@ import { readIfThere, replaceFile } from '../store/files.js';
 import type { Checksum } from '../domain/task.js';
 import { makeDir } from '../store/own-dir.js';
 import { receiptPath, type SessionPaths } from '../store/paths.js';
+import { Together } from '../store/together.js';
 
 /** What is vouched for: which bytes, from where, and where they went. What else is known of their origin stands beside these members. */
 export interface Receipt {
@@ -28,19 +29,28 @@ export interface Receipt {
   readonly posteVersion: string;
 }
 
-/** Writes a task's receipt, durably. `provenance` is the JSON object that the transfer kept: final host, validators, how it was resumed. */
+/**
+ * Writes a task's receipt. `provenance` is the JSON object that the transfer kept: final host, validators, how it was resumed. Not durably:
+ * the journal tells all of it, and what a power cut takes is made again ({@link remakeReceipts}).
+ */
 export async function writeReceipt(paths: SessionPaths, receipt: Receipt, provenance: object): Promise<void> {
-  await makeDir(paths.receipts);
-  await replaceFile(receiptPath(paths, receipt.task), `${JSON.stringify({ ...provenance, ...receipt }, null, 2)}\n`, { durable: true });
+  await folders.run(paths.receipts);
+  await write(receiptPath(paths, receipt.task), { ...provenance, ...receipt });
 }
 
-/** Notes in the receipt where the file went. Without a receipt (lost with its disk block, say) there is nothing to note it in. */
+const folders = new Together(makeDir);
+
+async function write(path: string, receipt: object): Promise<void> {
+  await replaceFile(path, `${JSON.stringify(receipt, null, 2)}\n`, { durable: false });
+}
+
+/** Notes in the receipt where the file went. Without a receipt (removed by hand, say) there is nothing to note it in. */
 export async function noteClaim(paths: SessionPaths, task: number, claimedTo: string | null, at: number): Promise<void> {
   const path = receiptPath(paths, task);
   const receipt = await readReceipt(path).catch(() => null);
   if (receipt === null) return;
   const noted = { ...receipt, claimedTo, claimedAt: new Date(at).toISOString() };
-  await replaceFile(path, `${JSON.stringify(noted, null, 2)}\n`, { durable: true });
+  await write(path, noted);
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { EventBody } from './events.js';
+import { isProvenance } from './provenance.js';
 import { address, amount, choice, count, either, fileName, flag, instant, listOf, maybe, oneOf, ordinal, orNull, partly, place, record, tableOf, text, type Shape } from './shape.js';
 
 const SETTINGS = {
@@ -69,7 +70,7 @@ const SHAPES: Readonly<Record<EventBody['type'], Shape>> = {
   'task.retrying': record({ ...ofTask, error: errorShape, progressed: flag, counts: flag, reason }),
   'task.restarted': record({ ...ofTask, reason: text, bytesDropped: count }),
   'task.verifying': record(ofTask),
-  'task.finished': record({ ...ofTask, name: fileName, file: place, size: count, sha256: text, length: oneOf('verified', 'unverified'), modifiedAt: maybe(amount) }),
+  'task.finished': record({ ...ofTask, name: fileName, file: place, size: count, sha256: text, length: oneOf('verified', 'unverified'), modifiedAt: maybe(amount), provenance: maybe(isProvenance) }),
   'task.failed': record({ ...ofTask, error: errorShape }),
   'task.paused': record(ofTask),
   'task.resumed': record({ ...ofTask, now: choice }),

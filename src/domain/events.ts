@@ -1,4 +1,5 @@
 import type { ErrorInfo } from './errors.js';
+import type { Provenance } from './provenance.js';
 import type { FinishedFile, Reason, Representation, TaskSpec } from './task.js';
 
 /** Session-wide choices; a later `start` or `set` changes the ones that it names. */
@@ -47,7 +48,13 @@ export type EventBody =
     }
   | { readonly type: 'task.restarted'; readonly task: number; readonly reason: string; readonly bytesDropped: number }
   | { readonly type: 'task.verifying'; readonly task: number }
-  | ({ readonly type: 'task.finished'; readonly task: number; readonly name: string } & FinishedFile)
+  | ({
+      readonly type: 'task.finished';
+      readonly task: number;
+      readonly name: string;
+      /** For the receipt, which is made from it again when a power cut takes it. Absent in what an earlier poste wrote. */
+      readonly provenance?: Provenance;
+    } & FinishedFile)
   | { readonly type: 'task.failed'; readonly task: number; readonly error: ErrorInfo }
   | { readonly type: 'task.paused'; readonly task: number }
   | { readonly type: 'task.resumed'; readonly task: number; readonly now: boolean }

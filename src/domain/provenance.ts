@@ -1,3 +1,5 @@
+import { count, listOf, oneOf, orNull, record, text } from './shape.js';
+
 /** Where a file's bytes came from: kept with the part file while it grows, and in the receipt afterwards. Holds no secret. */
 export interface Provenance {
   /** `host[:port]` that answered. */
@@ -40,3 +42,15 @@ export interface Join {
 }
 
 export type JoinProof = 'etag' | 'last-modified' | 'digest';
+
+/** Whether what comes from a disk is a {@link Provenance}. */
+export const isProvenance = record({
+  finalHost: text,
+  redirects: listOf(text),
+  status: count,
+  etag: orNull(text),
+  lastModified: orNull(text),
+  contentType: orNull(text),
+  contentEncoding: orNull(text),
+  resumes: listOf(record({ offset: count, proof: oneOf('etag', 'last-modified', 'digest'), overlapCompared: count, host: text })),
+});

@@ -1,5 +1,5 @@
 import { isParked, type Session } from './session.js';
-import { isSettled, type Reason, type ReasonCode, type Task } from './task.js';
+import { isSettled, type Reason, type ReasonCode, type Task, type TaskSpec } from './task.js';
 
 /** A server serves us only so many connections at once. */
 export interface HostLimit {
@@ -11,8 +11,12 @@ export interface HostLimit {
 
 export interface ScheduleInput {
   readonly session: Session;
+  /** The tasks to be looked at, in the order in which they may start; all of the session's when it is absent. */
+  readonly tasks?: readonly Task[];
   /** Tasks whose transfer is under way. */
   readonly running: ReadonlySet<number>;
+  /** Those of {@link running} that have all they need of their server: they take no one's place. */
+  readonly putAway?: ReadonlySet<number>;
   /** Why the task's conditions keep it from running; empty when they do not, `null` when that is not known yet. */
   readonly conditionReasons: (task: Task) => readonly Reason[] | null;
   /** Why it is left alone all the same for now (its server asked for it, its disk has no room), or `null`. */
@@ -30,6 +34,8 @@ export interface ScheduleInput {
 /** What the worker does next. */
 export interface Schedule {
   readonly start: readonly Task[];
+  /** What else could start at once, if more might run at once, in order. */
+  readonly ready: readonly Task[];
   readonly stop: readonly { readonly task: Task; readonly reasons: readonly Reason[] }[];
   /** Tasks whose reasons for not running are not those that the journal tells. */
   readonly wait: readonly { readonly task: Task; readonly reasons: readonly Reason[] }[];
@@ -38,26 +44,28 @@ export interface Schedule {
   readonly nextAt: number | null;
 }
 
-const PRIORITY = { high: 0, normal: 1, low: 2 } as const;
+const NONE: ReadonlySet<number> = new Set();
 const TIMED: ReadonlySet<ReasonCode> = new Set(['backoff', 'retry-after', 'disk-full']);
 
 /** Pure: which tasks start, stop, wait or are given up now. High priority first, then in the order added. */
-export function schedule({ session, running, conditionReasons, otherReason, hostLimit, isOver, mostTasks, now }: ScheduleInput): Schedule {
+export function schedule(input: ScheduleInput): Schedule {
+  const { session, tasks = inOrder(session), running, putAway = NONE, conditionReasons, otherReason, hostLimit, isOver, mostTasks, now } = input;
   const start: Task[] = [];
+  const ready: Task[] = [];
   const stop: { task: Task; reasons: readonly Reason[] }[] = [];
   const wait: { task: Task; reasons: readonly Reason[] }[] = [];
   const giveUp: Task[] = [];
   let nextAt = Number.POSITIVE_INFINITY;
-  let slots = Math.min(session.settings.jobs, mostTasks) - running.size;
+  let slots = Math.min(session.settings.jobs, mostTasks) - (running.size - putAway.size);
   const atHost = new Map<string, number>();
   const count = (limit: HostLimit | null): void => {
     if (limit !== null) atHost.set(limit.origin, (atHost.get(limit.origin) ?? 0) + 1);
   };
   for (const number of running) {
     const task = session.tasks.get(number);
-    if (task !== undefined) count(hostLimit(task));
+    if (task !== undefined && !putAway.has(number)) count(hostLimit(task));
   }
-  for (const task of inOrder(session)) {
+  for (const task of tasks) {
     if (isSettled(task)) continue;
     const deadline = task.askedAt + task.spec.giveUpAfterMs;
     if (deadline <= now && task.state.kind !== 'paused') {
@@ -86,13 +94,16 @@ export function schedule({ session, running, conditionReasons, otherReason, host
       slots -= 1;
       count(limit);
       start.push(task);
-    }
+    } else ready.push(task);
   }
-  return { start, stop, wait, giveUp, nextAt: nextAt === Number.POSITIVE_INFINITY ? null : nextAt };
+  return { start, ready, stop, wait, giveUp, nextAt: nextAt === Number.POSITIVE_INFINITY ? null : nextAt };
 }
 
 function inOrder(session: Session): Task[] {
-  return [...session.tasks.values()].sort((a, b) => PRIORITY[a.spec.priority] - PRIORITY[b.spec.priority] || a.number - b.number);
+  const order: Record<TaskSpec['priority'], Task[]> = { high: [], normal: [], low: [] };
+  // In the order added, as they are.
+  for (const task of session.tasks.values()) if (!isSettled(task)) order[task.spec.priority].push(task);
+  return [...order.high, ...order.normal, ...order.low];
 }
 
 /** A back-off that the journal tells and that has not passed yet. One from the future is of a clock that was set back since: it is over. */

@@ -24,9 +24,11 @@ export type SessionStateKind = 'running' | 'waiting' | 'paused' | 'settled' | 'i
 
 type SessionHead = Omit<Session, 'tasks'>;
 
+type Changing<T> = { -readonly [Member in keyof T]: T[Member] };
+
 /** Applies events one after the other. The map of tasks it hands out is its own and goes on changing. */
 export class SessionFold {
-  #head: SessionHead | null = null;
+  #head: Changing<SessionHead> | null = null;
   readonly #tasks = new Map<number, Task>();
 
   /** `null` until `session.created` was seen. */
@@ -42,7 +44,10 @@ export class SessionFold {
     }
     const head = this.#head;
     if (head === null) return;
-    this.#head = { ...head, lastSeq: event.seq, generation: Math.max(head.generation, event.gen), ...sessionChange(head, event) };
+    const changes = sessionChange(head, event);
+    head.lastSeq = event.seq;
+    head.generation = Math.max(head.generation, event.gen);
+    if (changes !== NO_CHANGE) Object.assign(head, changes);
     if (event.type === 'task.added') {
       if (!this.#tasks.has(event.task)) this.#tasks.set(event.task, added(event));
       return;
@@ -51,7 +56,9 @@ export class SessionFold {
       const task = this.#tasks.get(event.task);
       if (task === undefined) return;
       const next = taskAfter(task, event, head.settings);
-      if (next !== null) this.#tasks.set(event.task, { ...next, lastSeq: event.seq });
+      if (next === null) return;
+      next.lastSeq = event.seq;
+      this.#tasks.set(event.task, next);
     }
   }
 }
@@ -78,6 +85,8 @@ function created(event: SessionEvent & { type: 'session.created' }): SessionHead
   };
 }
 
+const NO_CHANGE: Partial<SessionHead> = {};
+
 function sessionChange(session: SessionHead, event: SessionEvent): Partial<SessionHead> {
   switch (event.type) {
     case 'session.changed':
@@ -99,12 +108,12 @@ function sessionChange(session: SessionHead, event: SessionEvent): Partial<Sessi
       return { forgotten: true };
     case 'hook.started':
     case 'hook.finished': {
-      if (event.hook !== 'complete') return {};
+      if (event.hook !== 'complete') return NO_CHANGE;
       const completeHook = hookAfter(session.completeHook, event);
       return completeHook.kind === 'done' ? { completeHook, ackedSeq: event.seq } : { completeHook };
     }
     default:
-      return {};
+      return NO_CHANGE;
   }
 }
 
@@ -147,8 +156,8 @@ const FROM: Partial<Record<SessionEvent['type'], readonly TaskStateKind[]>> = {
   'task.expired': ['finished'],
 };
 
-/** The task after `event`, or `null` when the event is impossible in its state. */
-function taskAfter(task: Task, event: SessionEvent, settings: SessionSettings): Task | null {
+/** The task after `event`, a new object, or `null` when the event is impossible in its state. */
+function taskAfter(task: Task, event: SessionEvent, settings: SessionSettings): Changing<Task> | null {
   const from = FROM[event.type];
   if (from !== undefined && !from.includes(task.state.kind)) return null;
   const to = (state: TaskState, more: Partial<Task> = {}): Task => ({ ...task, ...more, state });

@@ -83,7 +83,7 @@ async function askOnce(asking: Asking, request: Request): Promise<Granted> {
 /** A request that is refused may have made the folder of a session that was never to be. */
 async function removeIfEmpty(asking: Asking): Promise<void> {
   const reader = new JournalReader(asking.paths.journal);
-  await reader.poll();
+  await reader.catchUp();
   if (reader.session === null && reader.damage === null) await serveMyself(asking).catch(() => undefined);
 }
 

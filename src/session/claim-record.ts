@@ -1,7 +1,9 @@
 import { PosteError } from '../domain/errors.js';
+import type { Session } from '../domain/session.js';
 import type { Task } from '../domain/task.js';
 import { isThere } from '../store/files.js';
 import { JournalReader } from '../store/journal-reader.js';
+import { Together } from '../store/together.js';
 import { ask, type Asking } from './ask.js';
 import { noSession } from './read.js';
 
@@ -17,6 +19,7 @@ interface Waiting {
 export class ClaimRecord {
   readonly #asking: Asking;
   readonly #reader: JournalReader;
+  readonly #looks = new Together(() => this.#look());
   #waiting: Waiting[] = [];
   #isSending = false;
 
@@ -27,9 +30,7 @@ export class ClaimRecord {
 
   /** The task as it is now. @throws PosteError `no-session` when its session is gone */
   async reload(number: number): Promise<Task> {
-    await this.#reader.poll();
-    const { session } = this.#reader;
-    if (session === null || session.forgotten || !(await isThere(this.#asking.paths.journal))) throw noSession(this.#asking.id);
+    const session = await this.#looks.run('');
     const task = session.tasks.get(number);
     if (task === undefined) throw new PosteError('no-task', `session ${this.#asking.id} has no task ${number} any more`);
     return task;
@@ -42,6 +43,13 @@ export class ClaimRecord {
       this.#waiting.push({ task, path, sha256: state?.kind === 'finished' ? state.sha256 : undefined, resolve, reject });
       if (!this.#isSending) void this.#send();
     });
+  }
+
+  async #look(): Promise<Session> {
+    await this.#reader.catchUp();
+    const { session } = this.#reader;
+    if (session === null || session.forgotten || !(await isThere(this.#asking.paths.journal))) throw noSession(this.#asking.id);
+    return session;
   }
 
   async #send(): Promise<void> {

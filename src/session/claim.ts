@@ -13,19 +13,22 @@ import { ClaimRecord } from './claim-record.js';
 import { follow } from './follow.js';
 import { noSession, readSession, requireSession } from './read.js';
 
-export interface ClaimRequest {
-  /** Numbers or file names; none is every finished task. */
-  readonly names: readonly string[];
+export interface ClaimChoices {
   /** As typed; `null` is the recorded destination, else the current directory. */
   readonly to: string | null;
   readonly cwd: string;
   readonly onConflict: OnConflict;
-  /** Wait for what is unfinished, and then claim. */
-  readonly wait: boolean;
   /** Milliseconds for each thing that is waited for; `null` is as long as it takes. */
   readonly timeoutMs: number | null;
   /** When this claimer began, epoch milliseconds: tells a repeated claim from one that lost a race. */
   readonly since: number;
+}
+
+export interface ClaimRequest extends ClaimChoices {
+  /** Numbers or file names; none is every finished task. */
+  readonly names: readonly string[];
+  /** Wait for what is unfinished, and then claim. */
+  readonly wait: boolean;
 }
 
 export interface ClaimedFile {
@@ -46,7 +49,7 @@ export interface Claimed {
 /** How long a claim waits for another delivery of the same file (a hook, another claim), milliseconds. */
 const DELIVERY_DEADLINE = 15 * 60_000;
 /** Files moved side by side, so that their claims are recorded together. */
-const AT_ONCE = 32;
+const AT_ONCE = 256;
 
 /**
  * Moves finished files to where they belong; `onClaimed` hears of each, in order. What cannot be moved is in `failed`; its file stays in temp.
@@ -58,22 +61,43 @@ export async function claim(asking: Asking, request: ClaimRequest, onClaimed: (f
   const selected = selectTasks(session, request.names);
   const chosen = request.names.length > 0 ? selected : worthClaiming(selected);
   if (chosen.length === 0) throw nothingToClaim(asking.id, selected);
-  const claimed: ClaimedFile[] = [];
-  const failed: { task: number; error: ErrorInfo }[] = [];
-  const record = new ClaimRecord(asking);
-  for (let start = 0; start < chosen.length; start += AT_ONCE) {
-    const settled = await Promise.allSettled(chosen.slice(start, start + AT_ONCE).map((task) => claimOne(asking, record, task, request)));
-    settled.forEach((outcome, index) => {
-      if (outcome.status === 'rejected') failed.push({ task: chosen[start + index]?.number ?? 0, error: errorInfo(outcome.reason) });
-      else {
-        claimed.push(outcome.value);
-        onClaimed(outcome.value);
-      }
-    });
-  }
+  const claimer = new Claimer(asking, request, onClaimed);
+  await claimer.take(chosen);
   // `forget --when-done` waits for the last file to be taken; without a worker nobody else would notice.
-  if (claimed.length > 0 && session.forgetting !== null) await forgetIfDone(asking);
-  return { claimed, failed };
+  if (claimer.claimed.length > 0 && session.forgetting !== null) await forgetIfDone(asking);
+  return claimer;
+}
+
+/** One command's claims, of all its files at once or as they finish. */
+export class Claimer implements Claimed {
+  readonly claimed: ClaimedFile[] = [];
+  readonly failed: { task: number; error: ErrorInfo }[] = [];
+  readonly #asking: Asking;
+  readonly #request: ClaimChoices;
+  readonly #onClaimed: (file: ClaimedFile) => void;
+  readonly #record: ClaimRecord;
+
+  constructor(asking: Asking, request: ClaimChoices, onClaimed: (file: ClaimedFile) => void) {
+    this.#asking = asking;
+    this.#request = request;
+    this.#onClaimed = onClaimed;
+    this.#record = new ClaimRecord(asking);
+  }
+
+  /** Claims these tasks, or notes why not. To be called again when this has resolved. */
+  async take(tasks: readonly Task[]): Promise<void> {
+    for (let start = 0; start < tasks.length; start += AT_ONCE) {
+      const some = tasks.slice(start, start + AT_ONCE);
+      const settled = await Promise.allSettled(some.map((task) => claimOne(this.#asking, this.#record, task, this.#request)));
+      settled.forEach((outcome, index) => {
+        if (outcome.status === 'rejected') this.failed.push({ task: some[index]?.number ?? 0, error: errorInfo(outcome.reason) });
+        else {
+          this.claimed.push(outcome.value);
+          this.#onClaimed(outcome.value);
+        }
+      });
+    }
+  }
 }
 
 async function forgetIfDone(asking: Asking): Promise<void> {
@@ -87,7 +111,7 @@ function worthClaiming(tasks: readonly Task[]): Task[] {
   return finished.length > 0 ? finished : tasks.filter((task) => task.state.kind === 'claimed');
 }
 
-async function claimOne(asking: Asking, record: ClaimRecord, task: Task, request: ClaimRequest): Promise<ClaimedFile> {
+async function claimOne(asking: Asking, record: ClaimRecord, task: Task, request: ClaimChoices): Promise<ClaimedFile> {
   if (task.state.kind === 'claimed') return claimedBefore(asking, record, task, request);
   if (task.state.kind !== 'finished') throw notClaimable(asking.id, task);
   const destination = await resolveDestination({ to: request.to, cwd: request.cwd, name: task.spec.name, taskTo: task.spec.to, make: true });
@@ -110,7 +134,7 @@ async function claimOne(asking: Asking, record: ClaimRecord, task: Task, request
  * The same claim again finds the same path. One that was under way while another took the file has lost the race
  * instead: of any number of simultaneous claimers one gets it.
  */
-async function claimedBefore(asking: Asking, record: ClaimRecord, task: Task, request: ClaimRequest): Promise<ClaimedFile> {
+async function claimedBefore(asking: Asking, record: ClaimRecord, task: Task, request: ClaimChoices): Promise<ClaimedFile> {
   if (task.state.kind !== 'claimed') throw notClaimable(asking.id, task);
   await settle(settling(asking, record, task.number));
   const { path, at, by } = task.state;

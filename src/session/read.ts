@@ -44,7 +44,7 @@ export async function readAsFarAsPossible(home: string, id: string): Promise<Par
   await isOwnDir(paths.dir);
   const reader = new JournalReader(paths.journal);
   try {
-    await reader.poll();
+    await reader.catchUp();
     return { view: await viewOf(id, paths, reader, () => readOwner(paths)), error: null };
   } catch (error) {
     if (!(error instanceof Error) || !(error instanceof PosteError || systemCode(error) !== undefined)) throw error;
@@ -57,7 +57,7 @@ export async function readAsFarAsPossible(home: string, id: string): Promise<Par
 async function viewOf(id: string, paths: SessionPaths, reader: JournalReader, holding: () => Promise<Holder>): Promise<SessionView | null> {
   const isLost = reader.session === null && (reader.damage !== null || (await hadSession(paths.journal)));
   // It may have come to be between the two looks.
-  if (isLost) await reader.poll();
+  if (isLost) await reader.catchUp();
   const { session, damage } = reader;
   if (session === null && isLost) {
     throw new PosteError('damaged', `session ${id} cannot be read: its journal tells nothing any more; its files were left alone`, {

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { readReceipt, type Receipt } from '../delivery/receipt.js';
+import { receiptsInJournal } from '../delivery/remake-receipts.js';
 import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
 import { printable } from '../domain/printable.js';
 import { diskError } from '../store/disk-error.js';
-import { systemCode } from '../store/files.js';
+import { isThere, systemCode } from '../store/files.js';
+import { receiptPath as pathOf, sessionPaths } from '../store/paths.js';
 
 /** What a file is, and what its receipt says that it was. Paths are absolute, sizes bytes. */
 export interface Verified {
@@ -32,9 +34,12 @@ const READ_BYTES = 1 << 20;
  */
 export async function verify(receiptPath: string, path: string | null, cwd: string): Promise<Verified> {
   const from = resolve(cwd, receiptPath);
-  const receipt = await readReceipt(from).catch((error: unknown) => {
-    throw diskError(error, printable(from));
+  const read = await readReceipt(from).catch(async (error: unknown) => {
+    const told = errorInfo(error).code === 'damaged' ? await toldByJournal(from) : null;
+    if (told === null) throw diskError(error, printable(from));
+    return told;
   });
+  const receipt = read ?? (await toldByJournal(from));
   if (receipt === null) throw new PosteError('usage', `there is no receipt ${printable(from)}`, { hint: 'claim --json and status --json name them' });
   const file = path === null ? receipt.claimedTo : resolve(cwd, path);
   if (file === null) {
@@ -47,6 +52,14 @@ export async function verify(receiptPath: string, path: string | null, cwd: stri
   const { url, finishedAt, length } = receipt;
   const expected = { size: receipt.size, sha256: receipt.sha256 };
   return { receipt: from, path: file, ok, size, sha256, expected, url, finishedAt, length, error: ok ? null : errorInfo(differs(file, size, expected)) };
+}
+
+/** A receipt that the power took, while its session is there. */
+async function toldByJournal(path: string): Promise<Receipt | null> {
+  const dir = dirname(dirname(path));
+  const paths = sessionPaths(dirname(dirname(dir)), basename(dir));
+  const receipts = paths.dir === dir && (await isThere(paths.journal)) ? await receiptsInJournal(paths) : [];
+  return receipts.find(({ task }) => pathOf(paths, task) === path) ?? null;
 }
 
 function differs(file: string, size: number, expected: Verified['expected']): PosteError {

@@ -1,7 +1,7 @@
 import { addExtent, clipExtents, type Extent } from '../domain/segments.js';
 import { PosteError } from '../domain/errors.js';
-import { count, either, flag, listOf, oneOf, orNull, pairOf, record, text, type Shape } from '../domain/shape.js';
-import type { Provenance } from '../domain/provenance.js';
+import { count, either, flag, listOf, orNull, pairOf, record, text, type Shape } from '../domain/shape.js';
+import { isProvenance, type Provenance } from '../domain/provenance.js';
 import type { Known } from '../domain/verdict.js';
 import { seal, unseal } from './sealed.js';
 
@@ -50,16 +50,7 @@ const header = record({
   contentType: orNull(text),
   contentEncoding: orNull(text),
   changes: count,
-  provenance: record({
-    finalHost: text,
-    redirects: listOf(text),
-    status: count,
-    etag: orNull(text),
-    lastModified: orNull(text),
-    contentType: orNull(text),
-    contentEncoding: orNull(text),
-    resumes: listOf(record({ offset: count, proof: oneOf('etag', 'last-modified', 'digest'), overlapCompared: count, host: text })),
-  }),
+  provenance: isProvenance,
 });
 
 const isLine = either(record({ v: count, boot: text, part: header }), record({ w: span }), record({ d: listOf(span) }), record({ c: span }), record({ back: flag }));

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { knownCode, PosteError } from '../domain/errors.js';
 import { unseal } from './sealed.js';
+import { Together } from './together.js';
 
 /** No file of ours comes near it, in bytes; a hole that a power cut left, or something put there, may. */
 const TOO_LONG = 256 * 1024 * 1024;
@@ -40,15 +41,19 @@ export async function makeDirIn(path: string): Promise<boolean> {
   }
 }
 
-/** Makes names in a directory (created, renamed, removed) survive a power cut. */
-export async function syncDir(path: string): Promise<void> {
+/** Makes names in a directory (created, renamed, removed) survive a power cut. Those who ask at the same time share a sync. */
+export function syncDir(path: string): Promise<void> {
+  return syncs.run(path);
+}
+
+const syncs = new Together(async (path) => {
   const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await handle.sync().catch(naming(path));
   } finally {
     await handle.close();
   }
-}
+});
 
 /** As {@link syncDir}; some file systems cannot sync a folder, and a folder that may be written need not be readable. */
 export async function syncWherePossible(path: string): Promise<void> {
@@ -80,11 +85,34 @@ export async function replaceFile(path: string, content: string | Uint8Array, { 
 
 /** Creates a file that must not exist, with its content complete from the first instant. Throws EEXIST. */
 export async function createFile(path: string, content: string | Uint8Array): Promise<void> {
+  await createLinks([path], content, (target) => link(target, path));
+}
+
+/** Creates several files of one folder, with the same content, as {@link createFile} does one: they share a sync. False for each whose name is taken. */
+export async function createFiles(paths: readonly string[], content: string | Uint8Array): Promise<boolean[]> {
+  const made: boolean[] = [];
+  await createLinks(paths, content, async (target) => {
+    for (const path of paths) {
+      made.push(
+        await link(target, path).then(
+          () => true,
+          (error: unknown) => {
+            if (systemCode(error) !== 'EEXIST') throw error;
+            return false;
+          },
+        ),
+      );
+    }
+  });
+  return made;
+}
+
+async function createLinks([path = '']: readonly string[], content: string | Uint8Array, linkFrom: (target: string) => Promise<void>): Promise<void> {
   const temporary = await writeBeside(path, content, true);
   try {
-    await link(temporary, path);
+    await linkFrom(temporary);
   } finally {
-    // The file is there or not: a name that cannot be removed now is swept later.
+    // The files are there or not: a name that cannot be removed now is swept later.
     await unlink(temporary).catch(() => undefined);
   }
   await syncDir(dirname(path));

@@ -1,28 +1,66 @@
-import { lstat, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Session } from '../domain/session.js';
 import { diskError } from './disk-error.js';
-import { readIfThere, removeIfThere, syncDir, systemCode, unlessDamaged } from './files.js';
+import { readIfThere, removeIfThere, syncDir, systemCode, unlessDamaged, writeFully } from './files.js';
 import { isOwnDir, makeDir } from './own-dir.js';
 import { partGenerations } from './part-file.js';
 import type { TempPaths } from './paths.js';
+import { Together } from './together.js';
+
+/** A file where finished files wait. */
+export interface Finished {
+  /** Absolute. */
+  readonly file: string;
+  /** When it was last written to, epoch milliseconds. */
+  readonly modifiedAt: number;
+}
 
 /**
  * Moves a complete, verified part file to where finished files wait, so that it survives a power cut there.
- * Answers its absolute path, and when it was last written to. The record of its extents stays until {@link removeParts}: {@link undoFinish} needs it.
+ * The record of its extents stays until {@link removeParts}: {@link undoFinish} needs it.
  * @throws PosteError `io` or `disk-full`.
  */
-export async function finish(temp: TempPaths, task: number, partGeneration: number, name: string): Promise<{ readonly file: string; readonly modifiedAt: number }> {
+export async function finish(temp: TempPaths, task: number, partGeneration: number, name: string): Promise<Finished> {
+  return putFinished(temp, task, name, async (path) => {
+    await rename(temp.part(task, partGeneration), path);
+    return (await lstat(path)).mtimeMs;
+  });
+}
+
+/**
+ * As {@link finish}, for a small, verified file that came whole and was never a part. If this process is killed before a journal tells of
+ * it, {@link undoFinish} removes it, and it is fetched again.
+ * @throws PosteError `io` or `disk-full`.
+ */
+export async function finishWhole(temp: TempPaths, task: number, bytes: readonly Buffer[], name: string): Promise<Finished> {
+  return putFinished(temp, task, name, async (path) => {
+    const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+    try {
+      await writeFully(handle, Buffer.concat(bytes), null);
+      await handle.datasync();
+      return (await handle.stat()).mtimeMs;
+    } finally {
+      await handle.close();
+    }
+  });
+}
+
+const folders = new Together(makeDir);
+
+/** `put` gives the file its name, and answers when it was last written to. */
+async function putFinished(temp: TempPaths, task: number, name: string, put: (path: string) => Promise<number>): Promise<Finished> {
   const directory = temp.finishedDir(task);
   const path = join(directory, name);
   try {
-    await makeDir(temp.finished);
+    await folders.run(temp.finished);
     // Its name is synced below.
     if ((await mkdir(directory, { recursive: true, mode: 0o700 })) === undefined) await isOwnDir(directory);
-    await rename(temp.part(task, partGeneration), path);
+    const modifiedAt = await put(path);
     await syncDir(directory);
     await syncDir(temp.finished);
-    return { file: path, modifiedAt: (await lstat(path)).mtimeMs };
+    return { file: path, modifiedAt };
   } catch (error) {
     throw diskError(error, path);
   }

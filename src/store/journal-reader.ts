@@ -29,14 +29,15 @@ export class JournalReader {
   #damagedLines = 0;
   /** Bytes of an endless line that were passed over. */
   #skipped = 0;
-  readonly #fold = new SessionFold();
+  /** What the events so far come to. Whoever goes on with it reads no further. */
+  readonly fold = new SessionFold();
 
   constructor(path: string) {
     this.#path = path;
   }
 
   get session(): Session | null {
-    return this.#fold.session;
+    return this.fold.session;
   }
 
   get damage(): JournalDamage | null {
@@ -54,21 +55,27 @@ export class JournalReader {
    *   `damaged` when something else than a file stands in its place
    */
   async poll(): Promise<SessionEvent[]> {
-    const handle = await openPlain(this.#path, constants.O_RDONLY);
-    if (handle === null) return [];
     const events: SessionEvent[] = [];
+    await this.catchUp((event) => events.push(event));
+    return events;
+  }
+
+  /** As {@link poll}, for those who need not keep the events: of 100 000 tasks they are many times what is left of them. */
+  async catchUp(onEvent: (event: SessionEvent) => void = () => undefined): Promise<void> {
+    const handle = await openPlain(this.#path, constants.O_RDONLY);
+    if (handle === null) return;
     try {
       const buffer = Buffer.allocUnsafe(READ_SIZE);
       let rest: Buffer = Buffer.alloc(0);
       this.#skipped = 0;
       for (;;) {
         const { bytesRead } = await handle.read(buffer, 0, READ_SIZE, this.#wholeBytes + this.#skipped + rest.length).catch(naming(this.#path));
-        rest = this.#take(Buffer.concat([rest, buffer.subarray(0, bytesRead)]), events);
+        rest = this.#take(Buffer.concat([rest, buffer.subarray(0, bytesRead)]), onEvent);
         if (rest.length > LONGEST_LINE) {
           this.#skipped += rest.length;
           rest = Buffer.alloc(0);
         }
-        if (bytesRead < READ_SIZE) return events;
+        if (bytesRead < READ_SIZE) return;
       }
     } finally {
       await handle.close();
@@ -76,7 +83,7 @@ export class JournalReader {
   }
 
   /** Takes what is whole; answers what is not. */
-  #take(bytes: Buffer, events: SessionEvent[]): Buffer {
+  #take(bytes: Buffer, onEvent: (event: SessionEvent) => void): Buffer {
     let start = 0;
     for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
       // The end of an endless line is no line.
@@ -84,8 +91,8 @@ export class JournalReader {
       this.#wholeBytes += this.#skipped + end + 1 - start;
       this.#skipped = 0;
       if (event !== null) {
-        this.#fold.apply(event);
-        events.push(event);
+        this.fold.apply(event);
+        onEvent(event);
       }
       start = end + 1;
     }
@@ -114,8 +121,8 @@ export class JournalReader {
 
 /** What the checksum holds for was written by poste, though perhaps not by one that means the same by it. */
 function decodeEvent(record: Record<string, unknown>): SessionEvent | null {
-  const { v, time, ...rest } = record;
-  if (typeof v !== 'number' || typeof time !== 'string') return null;
-  const event = { ...rest, time: Date.parse(time) };
+  const { v, ...event } = record;
+  if (typeof v !== 'number' || typeof event['time'] !== 'string') return null;
+  event['time'] = Date.parse(event['time']);
   return isEvent(event) ? (event as unknown as SessionEvent) : null;
 }

@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import type { EventBody, SessionEvent } from '../domain/events.js';
-import { isLegal, SessionFold, type Session } from '../domain/session.js';
+import { isLegal, type Session, type SessionFold } from '../domain/session.js';
 import { naming, openPlain, syncDir, writeFully } from './files.js';
 import { JOURNAL_VERSION, JournalReader } from './journal-reader.js';
 import { untilRoom } from './room.js';
@@ -18,6 +18,9 @@ export interface Fence {
 
 /** Looks at the session as it is at that moment, in turn with all other decisions, and says what happens. */
 export type Decide = (session: Session | null, now: number) => readonly EventBody[];
+
+/** In one write: the lines of 100 000 new tasks are not all made at once. */
+const MOST_LINES = 1000;
 
 interface Pending {
   readonly decide: Decide;
@@ -59,12 +62,11 @@ export class Journal {
    */
   static async open(path: string, fence: Fence, patience: AbortSignal | null): Promise<Journal> {
     const reader = new JournalReader(path);
-    const fold = new SessionFold();
+    const { fold } = reader;
     let lastSeq = 0;
-    for (const event of await reader.poll()) {
-      fold.apply(event);
-      lastSeq = Math.max(lastSeq, event.seq);
-    }
+    await reader.catchUp(({ seq }) => {
+      lastSeq = Math.max(lastSeq, seq);
+    });
     if (fold.session === null && (reader.damage !== null || (await hadSession(path)))) {
       throw new PosteError('damaged', 'no line of the journal tells what session this is; its files were left alone', {
         hint: `move ${dirname(path)} away to use the name again`,
@@ -115,8 +117,8 @@ export class Journal {
       this.#queue = [];
       try {
         const decided = batch.map((pending) => this.#decide(pending));
-        const lines = decided.flat().map(encodeEvent);
-        if (lines.length > 0) await this.#write(Buffer.from(lines.join('')));
+        const events = decided.flat();
+        if (events.length > 0) await this.#write(events);
         batch.forEach((pending, index) => {
           pending.resolve(decided[index] ?? []);
         });
@@ -149,19 +151,25 @@ export class Journal {
     return session === null || task === undefined || !isLegal(task, event, session.settings);
   }
 
-  /** The whole of `bytes`, durably, or nothing of it: the old state stands. A failed sync is not tried again, its bytes go. */
-  async #write(bytes: Buffer): Promise<void> {
+  /** All of the events, durably, or nothing of them: the old state stands. A failed sync is not tried again, its bytes go. */
+  async #write(events: readonly SessionEvent[]): Promise<void> {
+    let length = this.#length;
     await untilRoom(async () => {
       if (!(await this.#isUndisturbed(this.#length))) throw displaced();
+      length = this.#length;
       try {
-        await writeFully(this.#handle, bytes, null);
+        for (let start = 0; start < events.length; start += MOST_LINES) {
+          const bytes = Buffer.from(events.slice(start, start + MOST_LINES).map(encodeEvent).join(''));
+          await writeFully(this.#handle, bytes, null);
+          length += bytes.length;
+        }
         await this.#handle.datasync();
       } catch (error) {
         await this.#handle.truncate(this.#length).catch(naming(this.#path));
         naming(this.#path)(error);
       }
     }, this.#patience);
-    this.#length += bytes.length;
+    this.#length = length;
     // Whoever was stopped between the look and the write may have written after the next owner: then nobody counts it.
     if (!(await this.#isUndisturbed(this.#length))) throw displaced();
   }

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { removeIfThere, systemCode } from './files.js';
 import { highestGeneration, markReleased, readGeneration, type Owner } from './generations.js';
 import type { SessionPaths } from './paths.js';
+import { Together } from './together.js';
 
 /** Milliseconds between two looks of the holder at its lock. */
 const LOCK_UPDATE = 60_000;
@@ -27,6 +28,7 @@ export class Lease implements Ownership {
   readonly token: string;
   readonly #paths: SessionPaths;
   readonly #lost = new AbortController();
+  readonly #looks = new Together(() => this.#isHighest());
   #unlock: Unlock | null = null;
   #relocking: Promise<void> = Promise.resolve();
   #released: Promise<void> | null = null;
@@ -43,7 +45,7 @@ export class Lease implements Ownership {
 
   async stillMine(): Promise<boolean> {
     if (this.#released !== null) return false;
-    const mine = await this.#isHighest();
+    const mine = await this.#looks.run('');
     if (!mine) this.#lost.abort();
     return mine;
   }

@@ -121,6 +121,13 @@ async function isFromEarlierBoot(paths: SessionPaths, gen: number): Promise<bool
   });
 }
 
+/** Whether the machine may have been booted since the owner before the one of `gen`. */
+export async function isAfterBoot(paths: SessionPaths, gen: number): Promise<boolean> {
+  if (gen === 1) return false;
+  const before = await readGeneration(paths, gen - 1);
+  return before?.identity.bootId !== ownIdentity().bootId;
+}
+
 /** The generation after `gen`, or `null` when somebody else has it. */
 async function contend(paths: SessionPaths, gen: number, role: Owner['role'], version: string): Promise<Ownership | null> {
   const startedAt = new Date().toISOString();

@@ -109,6 +109,12 @@ export async function partGenerations(temp: TempPaths, task: number): Promise<re
   return [...new Set(generations)].sort((a, b) => b - a);
 }
 
+/** The tasks of which there is a part file, a record, or a folder in `finished/`. What cannot be looked at is the transfer's to complain of. */
+export async function tasksInTemp({ parts, finished }: TempPaths): Promise<ReadonlySet<number>> {
+  const names = await Promise.all([parts, finished].map((folder) => readdir(folder).catch(() => [])));
+  return new Set(names.flat().map((name) => Number.parseInt(name, 10)));
+}
+
 function readRecord(temp: TempPaths, task: number, generation: number): Promise<string | null> {
   const path = temp.extents(task, generation);
   return readIfThere(path).catch((error: unknown) => {

@@ -17,7 +17,7 @@ export function unseal(line: string): Record<string, unknown> | null {
   if (line.slice(at + 7, -2) !== checksum(text)) return null;
   try {
     const record: unknown = JSON.parse(text);
-    return typeof record === 'object' && record !== null && !Array.isArray(record) ? { ...record } : null;
+    return typeof record === 'object' && record !== null && !Array.isArray(record) ? (record as Record<string, unknown>) : null;
   } catch {
     return null;
   }

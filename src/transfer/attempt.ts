@@ -17,6 +17,8 @@ export interface AttemptJob {
   readonly restarts: number;
   /** Of this boot: what was written under another one counts only where it was synced. */
   readonly bootId: string;
+  /** Nothing of this task is on disk, and nothing need be looked for. */
+  readonly isFresh?: boolean;
   /** The server has sent bytes of this task before, even if none are here now. */
   readonly hadBytes: boolean;
   /** Names of the session's other files: a name that the server proposes gives way to them. */
@@ -43,16 +45,18 @@ export interface Progress {
   readonly connections: number;
 }
 
+/** All of a file, checked: in a part file, or, small and come whole, still in memory. */
+export type Complete = {
+  readonly kind: 'complete';
+  readonly size: number;
+  readonly sha256: string;
+  readonly length: 'verified' | 'unverified';
+  readonly name: string;
+  readonly provenance: Provenance;
+} & ({ readonly partGeneration: number } | { readonly bytes: readonly Buffer[] });
+
 export type AttemptOutcome =
-  | {
-      readonly kind: 'complete';
-      readonly partGeneration: number;
-      readonly size: number;
-      readonly sha256: string;
-      readonly length: 'verified' | 'unverified';
-      readonly name: string;
-      readonly provenance: Provenance;
-    }
+  | Complete
   | {
       readonly kind: 'retry';
       readonly error: ErrorInfo;

@@ -8,7 +8,7 @@ const MOST_WRITES = 3;
 
 /** Takes chunks as they arrive and writes them, several at a time, without copying them together. */
 export class BodyWriter {
-  readonly #part: PartFile;
+  readonly #part: Pick<PartFile, 'write'>;
   readonly #onWritten: (outstanding: number) => void;
   readonly #onError: (error: Error) => void;
   readonly #writes = new Set<Promise<void>>();
@@ -18,7 +18,7 @@ export class BodyWriter {
   #outstanding = 0;
   #failure: Error | null = null;
 
-  constructor(part: PartFile, position: number, onWritten: (outstanding: number) => void, onError: (error: Error) => void) {
+  constructor(part: Pick<PartFile, 'write'>, position: number, onWritten: (outstanding: number) => void, onError: (error: Error) => void) {
     this.#part = part;
     this.#position = position;
     this.#onWritten = onWritten;

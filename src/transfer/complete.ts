@@ -1,9 +1,8 @@
-import { PosteError } from '../domain/errors.js';
 import { checkSize } from '../domain/size.js';
 import { removeParts } from '../store/part-file.js';
 import type { PartFile } from '../store/part.js';
 import type { AttemptJob, AttemptObserver, AttemptOutcome } from './attempt.js';
-import { digest } from './verify.js';
+import { digest, wrongDigest } from './verify.js';
 
 /** After so many restarts a digest that does not fit is taken for wrong: a server that always cuts would be asked for ever. */
 const MOST_RESTARTS = 3;
@@ -27,7 +26,8 @@ export async function complete(
   const { sha256, asked } = await digest(part, size, spec.checksum?.algorithm ?? null, signal);
   if (spec.checksum !== null && asked !== spec.checksum.hex.toLowerCase()) {
     const mayBeOurs = restarts < MOST_RESTARTS && part.header.provenance.resumes.some(({ proof }) => proof === 'digest');
-    throw await rejected(part, observer, mayBeOurs, `the digest of what arrived is ${asked ?? sha256}, not ${spec.checksum.hex}`);
+    await reject(part, observer, mayBeOurs);
+    throw wrongDigest(asked ?? sha256, spec.checksum.hex, { transient: mayBeOurs });
   }
   await removeParts(temp, task, [part.generation]);
   const { provenance, total } = part.header;
@@ -43,12 +43,8 @@ export async function complete(
 }
 
 /** What was joined on the strength of the digest alone gets another chance from zero; otherwise the file itself is another one. */
-async function rejected(part: PartFile, observer: AttemptObserver, isOurJoin: boolean, message: string): Promise<PosteError> {
+async function reject(part: PartFile, observer: AttemptObserver, isOurJoin: boolean): Promise<void> {
   const dropped = part.received;
   await part.clear();
   if (isOurJoin) await observer.restarted('its pieces do not add up to the digest', dropped);
-  return new PosteError('checksum', `${message}; none of it will be delivered`, {
-    hint: 'check the digest and the address, then `poste retry`',
-    transient: isOurJoin,
-  });
 }

@@ -7,16 +7,17 @@ import { canResume, evidenceOf, judgeEnd, resumeMode, type Known, type Mode, typ
 import type { PartHeader } from '../store/extents.js';
 import type { PartFile } from '../store/part.js';
 import { createPart, openPart, removeParts } from '../store/part-file.js';
+import { Answers } from './answers.js';
 import type { Asked } from './ask.js';
 import type { AttemptJob, AttemptObserver, AttemptOutcome } from './attempt.js';
 import { complete } from './complete.js';
 import { Connections, type Delivery } from './connections.js';
 import { inquire, join, type Reply } from './inquire.js';
-import { nameOf } from './name.js';
 import type { Network } from './network.js';
 import { OverlapDiffers, receive, type Span } from './receive.js';
-import { headerOf, representationOf } from './part-header.js';
+import { headerOf } from './part-header.js';
 import { portal, refuse } from './refuse.js';
+import { isSmall, takeSmall } from './small.js';
 import type { Throttle } from './throttle.js';
 
 /** Answers in a row without a new byte after which an attempt ends, whatever they were: what comes next is a wait. */
@@ -34,6 +35,7 @@ export class Download {
   readonly #throttle: Throttle;
   readonly #signal: AbortSignal;
   readonly #scrub: (text: string) => string;
+  readonly #answers: Answers;
   #part: PartFile | null = null;
   #mode: Mode = 'open';
   /** Why the bytes that are here will not be continued, once that is decided. */
@@ -49,8 +51,6 @@ export class Download {
   /** Answers in a row that went on with the file and brought no more than was here. */
   #emptyAnswers = 0;
   #refusals = 0;
-  #name: string;
-  #told = '';
 
   constructor(job: AttemptJob, observer: AttemptObserver, network: Network, throttle: Throttle, signal: AbortSignal) {
     this.#job = job;
@@ -59,7 +59,7 @@ export class Download {
     this.#throttle = throttle;
     this.#signal = signal;
     this.#scrub = scrubber(job.secrets);
-    this.#name = job.spec.name;
+    this.#answers = new Answers(job, observer, this.#scrub);
   }
 
   /** Bytes on disk. */
@@ -77,7 +77,7 @@ export class Download {
     for (let fruitless = 0; fruitless <= MOST_FRUITLESS; ) {
       const part = this.#part;
       const segment = this.#nextSegment();
-      if (part !== null && segment === null) return await complete(part, this.#job, this.#observer, this.#name, this.#signal);
+      if (part !== null && segment === null) return await complete(part, this.#job, this.#observer, this.#answers.name, this.#signal);
       const { received } = this;
       const outcome = await this.#fetch(segment ?? WHOLE);
       if (outcome !== null) return outcome;
@@ -93,7 +93,8 @@ export class Download {
   }
 
   async #open(): Promise<void> {
-    const { temp, task, bootId } = this.#job;
+    const { temp, task, bootId, isFresh } = this.#job;
+    if (isFresh === true) return;
     const { part, lost } = await openPart(temp, task, bootId);
     this.#part = part;
     if (lost !== null) await this.#observer.restarted(lost, 0);
@@ -130,8 +131,7 @@ export class Download {
   async #follow({ verdict, asked, by }: Reply, segment: Segment): Promise<AttemptOutcome | null> {
     switch (verdict.kind) {
       case 'begin':
-        await this.#begin(verdict, asked);
-        return null;
+        return await this.#begin(verdict, asked);
       case 'append':
         await this.#append(verdict, asked, { start: by.join, end: segment.end });
         return null;
@@ -156,7 +156,7 @@ export class Download {
   }
 
   /** A version from its first byte: into a part file of its own, beside the one that it replaces. */
-  async #begin({ total, end, restart: reason }: Verdict & { kind: 'begin' }, asked: Asked): Promise<void> {
+  async #begin({ total, end, restart: reason }: Verdict & { kind: 'begin' }, asked: Asked): Promise<AttemptOutcome | null> {
     const { temp, task, bootId, spec } = this.#job;
     checkSize(this.#job.spec, total);
     const old = this.#part;
@@ -164,7 +164,8 @@ export class Download {
     const restart = reason ?? this.#restart;
     const changes = (old?.header.changes ?? 0) + (dropped > 0 && restart?.changed === true ? 1 : 0);
     const header = headerOf(asked, total, changes);
-    await this.#admit(asked, header, 0);
+    await this.#answers.admit(asked, header, 0);
+    if (old === null && isSmall(this.#job, total, end)) return await this.#takeSmall(asked, header);
     if (dropped > 0) {
       this.#restarts += 1;
       checkRestarts({ here: this.#restarts, all: this.#job.restarts + this.#restarts, changes });
@@ -178,10 +179,10 @@ export class Download {
     this.#emptyAnswers = 0;
     await old?.close();
     await removeParts(temp, task, old === null || dropped === 0 ? [part.generation] : [part.generation, old.generation]);
-    await this.#tell(asked, part.header);
+    await this.#answers.tell(asked, part.header);
     if (this.#canResume(part.header)) this.#mode = resumeMode(part.header);
     try {
-      if (!(await this.#receive(asked, part, { start: 0, join: 0, overlap: Buffer.alloc(0), end, limit: sizeLimit(spec), stretch: { position: 0, end: null } }))) return;
+      if (!(await this.#receive(asked, part, { start: 0, join: 0, overlap: Buffer.alloc(0), end, limit: sizeLimit(spec), stretch: { position: 0, end: null } }))) return null;
     } finally {
       if (old !== null && part.received >= dropped) await removeParts(temp, task, [part.generation]);
     }
@@ -192,12 +193,22 @@ export class Download {
       if (asked.answer.framing === 'chunked') await part.describe({ ...part.header, total: part.received });
       else this.#end = 'to-be-probed';
     }
-    if (this.#canResume(part.header)) return;
+    if (this.#canResume(part.header)) return null;
     if (this.#end === 'to-be-probed') this.#mode = 'plain';
     else {
       this.#mode = 'unranged';
       this.#restart = { reason: 'the server sends pieces without saying of which version', changed: false };
     }
+    return null;
+  }
+
+  async #takeSmall(asked: Asked, header: PartHeader): Promise<AttemptOutcome> {
+    await this.#answers.tell(asked, header);
+    const taken = await takeSmall(asked.exchange, header, { job: this.#job, observer: this.#observer, throttle: this.#throttle, name: this.#answers.name });
+    if (taken.kind === 'complete') return taken;
+    this.#part = taken.part;
+    this.#progressed = this.received > 0;
+    throw taken.error;
   }
 
   /** More bytes of the version that is here. */
@@ -206,9 +217,9 @@ export class Download {
     if (part === null) return;
     const { total } = verdict;
     checkSize(this.#job.spec, total);
-    await this.#admit(asked, { ...part.header, total }, part.received);
+    await this.#answers.admit(asked, { ...part.header, total }, part.received);
     const span = await join(part, { asked, verdict }, segment, segment.start === this.#continues, sizeLimit(this.#job.spec));
-    await this.#tell(asked, part.header);
+    await this.#answers.tell(asked, part.header);
     const before = part.received;
     if (!(await this.#receive(asked, part, span))) return;
     this.#emptyAnswers = part.received > before ? 0 : this.#emptyAnswers + 1;
@@ -273,28 +284,7 @@ export class Download {
     return true;
   }
 
-  /** Without room for it the size is told all the same: nothing is asked for again before it fits. @throws PosteError `disk-full` */
-  async #admit(asked: Asked, header: PartHeader, received: number): Promise<void> {
-    if (header.total === null) return;
-    try {
-      await this.#job.admit?.(received, header.total);
-    } catch (error) {
-      await this.#tell(asked, header);
-      throw error;
-    }
-  }
-
   #canResume(known: Known): boolean {
     return canResume(known, this.#job.spec.checksum !== null);
-  }
-
-  async #tell(asked: Asked, header: PartHeader): Promise<void> {
-    const { spec } = this.#job;
-    this.#name = nameOf(spec, asked.fields, this.#scrub, this.#job.takenNames);
-    const representation = representationOf(header, asked.answer, spec.checksum !== null);
-    const told = JSON.stringify([this.#name, representation]);
-    if (told === this.#told) return;
-    this.#told = told;
-    await this.#observer.answered(this.#name, representation);
   }
 }

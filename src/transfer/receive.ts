@@ -25,6 +25,9 @@ export interface Span {
   readonly limit: { readonly bytes: number; readonly error: PosteError } | null;
 }
 
+/** Where a body goes: a part file, or the memory for a small one. */
+export type Sink = Pick<PartFile, 'write' | 'noteCompared' | 'read' | 'extents'>;
+
 /** What one connection is at. */
 export interface Fetching {
   /** The first byte that has not arrived. */
@@ -51,7 +54,7 @@ class Enough extends Error {}
  * Moves a body into the part file, as far as the stretch goes. What arrived is on disk and recorded when this returns or throws.
  * @throws OverlapDiffers; PosteError of the network, of the disk, or `malformed-answer` for more bytes than announced.
  */
-export async function receive(exchange: Exchange, part: PartFile, span: Span, throttle: Throttle, onWritten: () => void): Promise<void> {
+export async function receive(exchange: Exchange, part: Sink, span: Span, throttle: Throttle, onWritten: () => void): Promise<void> {
   const { stretch } = span;
   const overlapStart = span.join - span.overlap.length;
   let position = span.start;
@@ -110,7 +113,7 @@ export async function receive(exchange: Exchange, part: PartFile, span: Span, th
 }
 
 /** Of what another connection has brought of it by now. */
-async function compareTail(part: PartFile, start: number, tail: Buffer): Promise<void> {
+async function compareTail(part: Sink, start: number, tail: Buffer): Promise<void> {
   const there = Buffer.alloc(Math.min(tail.length, bytesAfter(part.extents, start)));
   await part.read(there, start);
   if (!there.equals(tail.subarray(0, there.length))) throw new OverlapDiffers(true);

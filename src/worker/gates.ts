@@ -3,7 +3,8 @@ import { judgeConditions, type ConditionVerdict } from '../domain/conditions.js'
 import { conditionReasons, nextGate, type Gate } from '../domain/gate.js';
 import { parsePolicyTimes, type PolicyTimes } from '../domain/policy-times.js';
 import { relaxWhen } from '../domain/relax-when.js';
-import { isSettled, type Reason, type Task, type TaskSpec } from '../domain/task.js';
+import { isSettled, type Reason, type Task } from '../domain/task.js';
+import { PerTask } from './per-task.js';
 
 interface Guarded {
   readonly gate: Gate | null;
@@ -31,7 +32,7 @@ export class Gates {
   /** Starts a round of probes for what the tasks' conditions need, when one is due and none is under way. Milliseconds, monotonic. */
   look(tasks: Iterable<Task>, monotonic: number): void {
     const asked = new Map<string, Task>();
-    for (const task of tasks) if (!isSettled(task)) asked.set(keyOf(task), task);
+    for (const task of tasks) if (!isSettled(task)) asked.set(gateKeys.of(task), task);
     const keys = [...asked.keys()].join('\n');
     if (this.#looking || (monotonic - this.#lookedAt < this.#times.pollMs && keys === this.#keys)) return;
     this.#lookedAt = monotonic;
@@ -58,7 +59,7 @@ export class Gates {
 
   /** Why the task's conditions keep it from running; `null` before they were looked at, unless it has none. */
   reasons(task: Task, running: boolean, now: number): readonly Reason[] | null {
-    const guarded = this.#guarded.get(keyOf(task));
+    const guarded = this.#guarded.get(gateKeys.of(task));
     if (guarded === undefined) return isUnconditional(task) ? [] : null;
     const { verdict, gate } = guarded;
     return conditionReasons({ verdict, gate, running, notBefore: task.spec.conditions.notBefore, now, ...this.#times });
@@ -66,7 +67,7 @@ export class Gates {
 
   /** False only when a probe says that there is no network: a failed try is then nobody's fault. */
   isOnline(task: Task): boolean {
-    return this.#guarded.get(keyOf(task))?.online ?? true;
+    return this.#guarded.get(gateKeys.of(task))?.online ?? true;
   }
 
   /** Milliseconds until the next look is due. */
@@ -85,18 +86,10 @@ export class Gates {
   }
 }
 
-/** Asked for of every task at every look. A task's spec is another object when it changes, and is no other task's. */
-const keys = new WeakMap<TaskSpec, string>();
-
 /** Tasks with the same conditions share a gate; those with a deadline relax each in its own time. */
-function keyOf({ spec, createdAt }: Task): string {
-  const known = keys.get(spec);
-  if (known !== undefined) return known;
-  const { conditions, cwd } = spec;
-  const key = JSON.stringify([conditions, conditions.onlyIf === null ? '' : cwd, conditions.by === null ? 0 : createdAt]);
-  keys.set(spec, key);
-  return key;
-}
+const gateKeys = new PerTask(({ spec: { conditions, cwd }, createdAt }) =>
+  JSON.stringify([conditions, conditions.onlyIf === null ? '' : cwd, conditions.by === null ? 0 : createdAt]),
+);
 
 function isUnconditional({ spec: { conditions } }: Task): boolean {
   return conditions.when === null && conditions.onlyIf === null && conditions.notBefore === null && !conditions.unmetered;

@@ -44,6 +44,7 @@ export class HostPauses {
   }
 
   reason(task: Task, now: number): Reason | null {
+    if (this.#pauses.size === 0) return null;
     const origin = originOfTask(task);
     const pause = this.#pauses.get(origin);
     if (pause === undefined || pause.returnsAt <= now || pause.since > now) return null;

@@ -1,14 +1,10 @@
-import type { TaskSpec } from '../domain/task.js';
+import type { Task } from '../domain/task.js';
 import { originOf } from '../domain/url.js';
+import { PerTask } from './per-task.js';
 
-/** Every look asks for every task's: parsing 100 000 URLs anew each time would be all that the worker does. */
-const origins = new WeakMap<TaskSpec, string>();
+const origins = new PerTask(({ spec }) => originOf(spec.url));
 
 /** Scheme, host and port that a task asks first. */
-export function originOfTask({ spec }: { readonly spec: TaskSpec }): string {
-  const known = origins.get(spec);
-  if (known !== undefined) return known;
-  const origin = originOf(spec.url);
-  origins.set(spec, origin);
-  return origin;
+export function originOfTask(task: Task): string {
+  return origins.of(task);
 }

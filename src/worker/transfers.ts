@@ -3,17 +3,16 @@ import type { EventBody } from '../domain/events.js';
 import { parseBackoff } from '../domain/policy-times.js';
 import { retryDelay } from '../domain/retry.js';
 import type { Reason, ReasonCode, Task } from '../domain/task.js';
-import { writeReceipt } from '../delivery/receipt.js';
 import { currentBootId } from '../platform/process-identity.js';
-import { VERSION } from '../platform/version.js';
-import { finish, undoFinish } from '../store/finished.js';
+import { undoFinish } from '../store/finished.js';
 import type { OwnedSession } from '../store/owned-session.js';
-import { receivedBytes, removeParts } from '../store/part-file.js';
+import { receivedBytes, tasksInTemp } from '../store/part-file.js';
 import { tempPaths, type TempPaths } from '../store/paths.js';
 import { attempt, type AttemptOutcome } from '../transfer/attempt.js';
 import { Network } from '../transfer/network.js';
 import { Throttle } from '../transfer/throttle.js';
 import { Admission } from './admission.js';
+import { basisOf, recordComplete } from './completion.js';
 import type { Gates } from './gates.js';
 import { exhausted, failure, without } from './failures.js';
 import { HostLimits } from './host-limits.js';
@@ -43,9 +42,16 @@ export interface TransferContext {
   readonly owned: OwnedSession;
   readonly gates: Gates;
   readonly hosts: HostPauses;
+  /** Small files that may be put away at once beside the transfers: each may have a file open. */
+  readonly mostPutAway: number;
+  /** Called when another transfer may begin. */
+  readonly onSlot: () => void;
   /** Called when a transfer has ended, however it did, and the journal tells of it; and when one that waits need not wait any longer. */
   readonly onEnd: () => void;
 }
+
+/** Bytes of small files that are put away at once: with what each connection has not written yet, a kill costs less than 1 MiB for each. */
+const PUT_AWAY_BYTES = 320 * 1024;
 
 /** The transfers under way in this worker, one for each running task. */
 export class Transfers {
@@ -57,6 +63,10 @@ export class Transfers {
   readonly #unitMs = parseBackoff(process.env);
   readonly #admission: Admission;
   readonly #running = new Map<number, Running>();
+  /** Bytes, by task, of small files that have arrived and are still to be written, made durable and told. */
+  readonly #putAway = new Map<number, number>();
+  /** What lay in temp when the first transfer began; the journal tells of the rest. */
+  #inTemp: Promise<ReadonlySet<number>> | null = null;
   readonly limits = new HostLimits(this.#unitMs);
   readonly networkWatch: NetworkWatch;
 
@@ -71,6 +81,11 @@ export class Transfers {
 
   get running(): ReadonlySet<number> {
     return new Set(this.#running.keys());
+  }
+
+  /** Those of {@link running} whose bytes are all here: the next ones need not wait for the disk. */
+  get putAway(): ReadonlySet<number> {
+    return new Set(this.#putAway.keys());
   }
 
   /** Whether the task's transfer, if it has one, goes by what is asked for now: the URL, the digest, the size. */
@@ -101,6 +116,7 @@ export class Transfers {
       .catch(() => undefined)
       .finally(() => {
         this.#running.delete(task.number);
+        this.#putAway.delete(task.number);
         this.#admission.release(task.number);
         this.#live.end(task.number);
         this.#context.onEnd();
@@ -135,15 +151,19 @@ export class Transfers {
       await this.#record(task, without(missing));
       return;
     }
-    // To one that was displaced, its successor's finished file would look like a finish to be taken back.
-    if (!(await owned.ownership.stillMine())) return;
-    await undoFinish(this.#temp, number);
-    const offset = await receivedBytes(this.#temp, number, currentBootId());
+    const isFresh = task.attempts === 0 && !(await this.#tasksInTemp()).has(number);
+    const offset = isFresh ? 0 : await this.#bytesHere(number);
+    if (offset === null) return;
     const total = task.representation?.total ?? task.spec.expectSize;
     this.#live.begin(number, offset, total);
     if (total !== null && !(await this.#admission.findsRoom(number, offset, total))) return;
-    const started = await this.#commit([{ type: 'task.started', task: number, attempt: task.attempts + 1, offset }]);
-    if (started === 0) return;
+    // Nothing on disk rests on these events, and what comes after them in the journal is written after them: the transfer does not wait.
+    const started = this.#commit([{ type: 'task.started', task: number, attempt: task.attempts + 1, offset }]);
+    const tell = (body: EventBody): Promise<void> => {
+      this.#commit([body]).catch(() => undefined);
+      return Promise.resolve();
+    };
+    started.catch(() => undefined);
     const outcome = await attempt(
       {
         task: number,
@@ -152,20 +172,17 @@ export class Transfers {
         temp: this.#temp,
         restarts: task.restarts,
         bootId: currentBootId(),
+        isFresh,
         hadBytes: offset > 0,
         connections: () => this.#connections(number),
         admit: (received, length) => this.#admission.admit(number, received, length),
       },
       {
-        answered: async (name, representation) => {
-          await this.#commit([{ type: 'task.answered', task: number, name, representation }]);
-        },
+        answered: (name, representation) => tell({ type: 'task.answered', task: number, name, representation }),
         restarted: async (reason, bytesDropped) => {
           await this.#commit([{ type: 'task.restarted', task: number, reason, bytesDropped }]);
         },
-        verifying: async () => {
-          await this.#commit([{ type: 'task.verifying', task: number }]);
-        },
+        verifying: () => tell({ type: 'task.verifying', task: number }),
         progress: (now) => {
           this.#live.update(number, now);
           this.limits.served(task, Date.now());
@@ -175,6 +192,9 @@ export class Transfers {
       this.#throttle,
       signal,
     );
+    if (outcome.kind === 'complete' && 'bytes' in outcome) this.#giveSlotUp(number, outcome.size);
+    // It was cancelled before it was told to have started.
+    if ((await started) === 0) return;
     await this.#record(task, outcome);
   }
 
@@ -183,6 +203,27 @@ export class Transfers {
     const { connections } = this.#task(number).spec;
     // Finding out by itself how many help is built and tested (`domain/growth.ts`), and not yet what a user gets unasked.
     return { most: connections === 'auto' ? 1 : connections, auto: false };
+  }
+
+  async #tasksInTemp(): Promise<ReadonlySet<number>> {
+    this.#inTemp ??= tasksInTemp(this.#temp);
+    return this.#inTemp;
+  }
+
+  /** Bytes on disk of a task of which there may be some; `null` when the session is not this worker's any more. */
+  async #bytesHere(task: number): Promise<number | null> {
+    // To one that was displaced, its successor's finished file would look like a finish to be taken back.
+    if (!(await this.#context.owned.ownership.stillMine())) return null;
+    await undoFinish(this.#temp, task);
+    return receivedBytes(this.#temp, task, currentBootId());
+  }
+
+  /** The next transfer need not wait until a small file that is here is on disk, while there are not too many of them. */
+  #giveSlotUp(task: number, bytes: number): void {
+    const underWay = [...this.#putAway.values()].reduce((sum, size) => sum + size, 0);
+    if (this.#putAway.size >= this.#context.mostPutAway || underWay + bytes > PUT_AWAY_BYTES) return;
+    this.#putAway.set(task, bytes);
+    this.#context.onSlot();
   }
 
   /** What became of a transfer that began with `asked`. Of what is asked for otherwise by now it says nothing. */
@@ -194,7 +235,7 @@ export class Transfers {
       case 'stopped':
         return;
       case 'complete':
-        await this.#complete(task, outcome);
+        await recordComplete(this.#context.owned, this.#temp, task, outcome);
         return;
       case 'failed':
         await this.#commit([{ type: 'task.failed', task: number, error: outcome.error }]);
@@ -211,41 +252,6 @@ export class Transfers {
         if (recorded === 0 && event.type === 'task.retrying') await this.#commit([{ type: 'task.waiting', task: number, reasons: [event.reason] }]);
       }
     }
-  }
-
-  async #complete(task: Task, outcome: AttemptOutcome & { kind: 'complete' }): Promise<void> {
-    const { owned } = this.#context;
-    const { size, sha256, length, name, provenance } = outcome;
-    const receipt = {
-      schema: 1 as const,
-      id: owned.id,
-      task: task.number,
-      name,
-      url: task.spec.url,
-      size,
-      sha256,
-      length,
-      checksum: task.spec.checksum === null ? null : { ...task.spec.checksum, matched: true as const },
-      attempts: task.attempts,
-      finishedAt: new Date().toISOString(),
-      claimedTo: null,
-      claimedAt: null,
-      posteVersion: VERSION,
-    };
-    // One that was stopped here and displaced would take the file from under its successor.
-    if (!(await owned.ownership.stillMine())) return;
-    const { file, modifiedAt } = await finish(this.#temp, task.number, outcome.partGeneration, name);
-    await writeReceipt(owned.paths, receipt, provenance);
-    // A digest that was given while it was verified was not compared: that it is still the same is looked at in turn with all requests.
-    const { length: told } = await owned.journal.commit((session) => {
-      const now = session?.tasks.get(task.number);
-      if (now === undefined || basisOf(now) !== basisOf(task)) return [];
-      return [{ type: 'task.finished', task: task.number, name, file, size, sha256, length, modifiedAt }];
-    });
-    // Cancelled, or asked for otherwise, meanwhile: the bytes become a part again, so that `retry` and `--purge` find them where they look.
-    if (told === 0) await undoFinish(this.#temp, task.number);
-    else await removeParts(this.#temp, task.number);
-    if (told > 0) await owned.secrets.drop(task.number);
   }
 
   /** The one place that decides about another try. */
@@ -289,8 +295,4 @@ export class Transfers {
     if (task === undefined) throw new PosteError('internal', `task ${number} is not in the journal`);
     return task;
   }
-}
-
-function basisOf({ spec }: Task): string {
-  return JSON.stringify([spec.urlHash, spec.checksum, spec.maxSize, spec.expectSize]);
 }

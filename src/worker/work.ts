@@ -1,12 +1,13 @@
 import { setMaxListeners } from 'node:events';
 import { errorInfo, isShortage, PosteError } from '../domain/errors.js';
 import { parseBackoff, parsePolicyTimes } from '../domain/policy-times.js';
-import { schedule } from '../domain/schedule.js';
+import { schedule, type Schedule } from '../domain/schedule.js';
 import { isOver, isParked, type Session } from '../domain/session.js';
-import { isSettled } from '../domain/task.js';
+import { isSettled, type Task } from '../domain/task.js';
 import { watchSleep } from '../conditions/sleep-watch.js';
 import { isDeliveryUnderWay } from '../delivery/under-way.js';
 import { recordClaimIn, serving } from '../delivery/serving.js';
+import { remakeReceipts } from '../delivery/remake-receipts.js';
 import { recoverIntents } from '../delivery/settle.js';
 import { descriptorLimit } from '../platform/descriptors.js';
 import { VERSION } from '../platform/version.js';
@@ -22,7 +23,7 @@ import {
   settleSession,
   type OwnedSession,
 } from '../store/owned-session.js';
-import type { Ownership } from '../store/ownership.js';
+import { isAfterBoot, type Ownership } from '../store/ownership.js';
 import type { SessionPaths } from '../store/paths.js';
 import { keepReserve } from '../store/reserve.js';
 import { Doorbell } from './doorbell.js';
@@ -47,6 +48,10 @@ const SHORTEST_SLEEP_MS = 10;
 /** File descriptors of the worker itself, and of one task: a connection, the part file, its record, and one for the moment. */
 const OWN_DESCRIPTORS = 32;
 const TASK_DESCRIPTORS = 4;
+/** Small files that are put away beside the transfers: so many at once, each with one descriptor, and no more than a sixteenth of the limit. */
+const MOST_PUT_AWAY = 64;
+/** When transfers have ended, everything is looked at again after so many times what the last look took: it costs a tenth of the time at most. */
+const REST = 10;
 
 /** Serves one session until nothing is left to do, `end` ends it, or its ownership is lost. */
 export async function work({ id, home, paths, ownership, end }: Work): Promise<void> {
@@ -64,6 +69,7 @@ export async function work({ id, home, paths, ownership, end }: Work): Promise<v
   await owned.journal.commit(() => [{ type: 'worker.started', pid, version: VERSION }]);
   await keepReserve(paths.reserve);
   await recoverIntents(paths, session, recordClaimIn(owned));
+  if (await isAfterBoot(paths, ownership.gen)) await remakeReceipts(paths);
   const reason = await new Shift(owned, home, session.temp, end).run();
   if (reason === 'forgotten') {
     await removeSession(owned);
@@ -85,7 +91,12 @@ class Shift {
   readonly #transfers: Transfers;
   readonly #hooks: HookRuns;
   readonly #end: AbortSignal;
-  readonly #mostTasks = Math.max(1, Math.floor(((descriptorLimit() ?? Infinity) - OWN_DESCRIPTORS) / TASK_DESCRIPTORS));
+  readonly #mostTasks: number;
+  /** What the last look at everything found ready to start, and no place for; the first one last. */
+  #ready: Task[] = [];
+  #lookMs = 0;
+  #look: NodeJS.Timeout | null = null;
+  #isOver = false;
 
   constructor(owned: OwnedSession, home: string, temp: string, end: AbortSignal) {
     const ring = (): void => {
@@ -96,7 +107,17 @@ class Shift {
     this.#doorbell = new Doorbell(owned.paths.inbox);
     this.#gates = new Gates(process.env, ring);
     this.#hosts = new HostPauses(home, parseBackoff(process.env));
-    this.#transfers = new Transfers({ home, owned, gates: this.#gates, hosts: this.#hosts, onEnd: ring }, temp);
+    const descriptors = descriptorLimit() ?? Infinity;
+    const mostPutAway = Math.min(MOST_PUT_AWAY, Math.floor(descriptors / 16));
+    this.#mostTasks = Math.max(1, Math.floor((descriptors - OWN_DESCRIPTORS - mostPutAway) / TASK_DESCRIPTORS));
+    const onSlot = (): void => {
+      this.#startReady();
+    };
+    const onEnd = (): void => {
+      this.#startReady();
+      this.#lookSoon();
+    };
+    this.#transfers = new Transfers({ home, owned, gates: this.#gates, hosts: this.#hosts, mostPutAway, onSlot, onEnd }, temp);
     this.#hooks = new HookRuns(owned, ring);
     setMaxListeners(0, owned.ownership.lost);
   }
@@ -120,7 +141,9 @@ class Shift {
     try {
       return await this.#loop();
     } finally {
+      this.#isOver = true;
       stopSleepWatch();
+      if (this.#look !== null) clearTimeout(this.#look);
       await Promise.all([this.#transfers.close(), this.#hooks.close()]);
       this.#gates.stop();
       this.#doorbell.close();
@@ -129,7 +152,9 @@ class Shift {
 
   async #loop(): Promise<string> {
     for (;;) {
+      const began = performance.now();
       const next = await this.#round().catch((error: unknown) => this.#unlessShort(error));
+      this.#lookMs = performance.now() - began;
       if (typeof next === 'string') return next;
       await this.#doorbell.wait(next);
     }
@@ -169,17 +194,7 @@ class Shift {
     this.#transfers.setRate(this.#session().settings.limitRate);
     this.#transfers.networkWatch.look(this.#session().tasks.values(), (task) => this.#owned.secrets.get(task));
     const now = Date.now();
-    const { running } = this.#transfers;
-    const plan = schedule({
-      session: this.#session(),
-      running,
-      conditionReasons: (task) => this.#gates.reasons(task, running.has(task.number), now),
-      otherReason: (task) => this.#hosts.reason(task, now) ?? this.#transfers.roomReason(task, now),
-      hostLimit: (task) => this.#transfers.limits.of(task, now),
-      mostTasks: this.#mostTasks,
-      isOver: (task, reason) => this.#transfers.networkWatch.isOver(task, reason),
-      now,
-    });
+    const plan = this.#plan(now);
     for (const task of plan.giveUp) {
       await this.#transfers.stop(task.number);
       const error = new PosteError('gave-up', `not finished within the time given by --give-up-after; what has arrived is kept`, {
@@ -191,11 +206,54 @@ class Shift {
     const waits = [...plan.stop, ...plan.wait];
     if (waits.length > 0) await journal.commit(() => waits.map(({ task, reasons }) => ({ type: 'task.waiting', task: task.number, reasons })));
     for (const task of plan.start) this.#transfers.start(task);
+    this.#ready = plan.ready.toReversed();
     // A transfer that has told of its end has still to put its secrets away: killed before, the session must not look settled.
     if (this.#transfers.running.size === 0) await settleSession(this.#owned);
     this.#hooks.runDue(this.#session(), now);
     const next = Math.min(plan.nextAt ?? Number.POSITIVE_INFINITY, this.#hooks.nextAt(this.#session()) ?? Number.POSITIVE_INFINITY);
     return Math.max(SHORTEST_SLEEP_MS, Math.min(LONGEST_SLEEP_MS, next - now, this.#gates.dueIn(performance.now())));
+  }
+
+  /** Of some tasks, or all. */
+  #plan(now: number, tasks?: readonly Task[]): Schedule {
+    const { running, putAway } = this.#transfers;
+    return schedule({
+      session: this.#session(),
+      ...(tasks === undefined ? {} : { tasks }),
+      running,
+      putAway,
+      conditionReasons: (task) => this.#gates.reasons(task, running.has(task.number), now),
+      otherReason: (task) => this.#hosts.reason(task, now) ?? this.#transfers.roomReason(task, now),
+      hostLimit: (task) => this.#transfers.limits.of(task, now),
+      mostTasks: this.#mostTasks,
+      isOver: (task, reason) => this.#transfers.networkWatch.isOver(task, reason),
+      now,
+    });
+  }
+
+  /** Takes the next of what was found ready: a look at all tasks for each one that ends would cost more the more there are. */
+  #startReady(): void {
+    const { journal, ownership } = this.#owned;
+    if (this.#isOver || this.#end.aborted || ownership.lost.aborted || journal.failure !== null) return;
+    const { tasks } = this.#session();
+    for (let next = this.#ready.pop(); next !== undefined; next = this.#ready.pop()) {
+      // One that has changed is the next look's.
+      if (tasks.get(next.number) !== next) continue;
+      const { start, ready } = this.#plan(Date.now(), [next]);
+      for (const task of start) this.#transfers.start(task);
+      if (ready.length === 0) continue;
+      this.#ready.push(next);
+      return;
+    }
+  }
+
+  #lookSoon(): void {
+    if (this.#transfers.running.size === 0) this.#doorbell.ring();
+    if (this.#isOver) return;
+    this.#look ??= setTimeout(() => {
+      this.#look = null;
+      this.#doorbell.ring();
+    }, Math.min(LONGEST_SLEEP_MS, REST * this.#lookMs));
   }
 
   /** After a request: what is paused, cancelled, settled or asked for otherwise by now has no transfer under way when this resolves. */

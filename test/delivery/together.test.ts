@@ -1,13 +1,14 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ClaimOutcome } from '../../src/delivery/claim.js';
-import { takeTurn, tryTurn, Turn } from '../../src/delivery/intent.js';
+import { readTurns, takeTurn, tryTurn, Turn } from '../../src/delivery/intent.js';
 import { ownIdentity } from '../../src/platform/process-identity.js';
 import { makeDir } from '../../src/store/own-dir.js';
 import { intentPath } from '../../src/store/paths.js';
+import { seal } from '../../src/store/sealed.js';
 import { compile } from '../support/compiled.js';
 import { claim, claimedPath, deliveredOnlyTo, makeShelf, recover, type Shelf } from './shelf.js';
 
@@ -145,4 +146,47 @@ it('#48 a task that was claimed by someone who died before tidying up is tidied 
   } finally {
     await shelf.remove();
   }
+});
+
+const shelves: Shelf[] = [];
+afterEach(async () => {
+  for (const shelf of shelves.splice(0)) await shelf.remove();
+});
+
+async function newShelf(): Promise<Shelf> {
+  const shelf = await makeShelf();
+  shelves.push(shelf);
+  return shelf;
+}
+
+describe('turns of many tasks that are taken at the same moment', () => {
+  const tasks = Array.from({ length: 100 }, (_, index) => index + 1);
+  const wanted = (task: number) => ({ task, by: 'claim', eventId: null, move: { kind: 'link', to: `/out/${task}` }, insideHook: null }) as const;
+
+  it('share records, are each one\'s own, and are settled one by one when their maker dies', async () => {
+    const shelf = await newShelf();
+    const turns = await Promise.all(tasks.map((task) => takeTurn(shelf.paths, wanted(task), 0)));
+    const inodes = new Set(await Promise.all(tasks.map(async (task) => (await stat(intentPath(shelf.paths, task))).ino)));
+    expect(inodes.size).toBeLessThan(10);
+    for (const task of tasks) {
+      expect(await readTurns(shelf.paths, task)).toMatchObject([{ number: 1, intent: { task, move: { to: `/out/${task}` } } }]);
+      expect((await tryTurn(shelf.paths, wanted(task))).kind).toBe('held');
+    }
+    await turns[0]?.record({ kind: 'stage', to: '/out/1', staged: '/out/.1' });
+    expect(await readTurns(shelf.paths, 1)).toMatchObject([{ intent: { move: { kind: 'stage' } } }]);
+    expect(await readTurns(shelf.paths, 2)).toMatchObject([{ intent: { move: { kind: 'link' } } }]);
+    await Promise.all(turns.map((turn) => turn.release()));
+    expect(await readdir(shelf.paths.intents)).toEqual([]);
+  });
+
+  it('go to one of those who want the same, and the record of a newer poste to none', async () => {
+    const shelf = await newShelf();
+    const attempts = await Promise.all([...tasks, ...tasks].map((task) => tryTurn(shelf.paths, wanted(task))));
+    for (const task of tasks) {
+      const kinds = attempts.filter((_, index) => (index % 100) + 1 === task).map(({ kind }) => kind);
+      expect(kinds.sort()).toEqual(['held', 'taken']);
+    }
+    await writeFile(intentPath(shelf.paths, 101), seal({ v: 3 }));
+    await expect(tryTurn(shelf.paths, wanted(101))).rejects.toMatchObject({ code: 'newer-version' });
+  });
 });

@@ -28,10 +28,25 @@ describe('what the worker does next', () => {
     expect(numbers(planned({ session, running: new Set([2, 4]) }).start)).toEqual([3]);
   });
 
+  it('tells what else is ready, and looks at that alone when it is asked to', () => {
+    const session = sessionAfter(CREATED, addedTask(1), addedTask(2), addedTask(3), addedTask(4, { priority: 'high' }), addedTask(5), addedTask(6, {}, true));
+    const plan = planned({ session });
+    expect([numbers(plan.start), numbers(plan.ready)]).toEqual([[4, 1, 2], [3, 5]]);
+    expect(numbers(planned({ session, running: new Set([4, 1]), tasks: plan.ready }).start)).toEqual([3]);
+  });
+
+  it('a task whose bytes are all here takes the place of no other', () => {
+    const session = sessionAfter(CREATED, addedTask(1), addedTask(2), addedTask(3), addedTask(4), addedTask(5));
+    const hostLimit = () => ({ origin: 'https://example.org', most: 1, until: 60 });
+    const running = new Set([1, 2]);
+    expect(numbers(planned({ session, running, putAway: running }).start)).toEqual([3, 4, 5]);
+    expect(numbers(planned({ session, running, putAway: running, hostLimit }).start)).toEqual([3]);
+  });
+
   it('leaves alone what is paused, settled, or waits for a person', () => {
     const needsUrl: EventBody = { type: 'task.waiting', task: 2, reasons: [{ code: 'needs-url', message: 'm', since: 0, nextCheckAt: null }] };
     const session = sessionAfter(CREATED, addedTask(1, {}, true), addedTask(2), needsUrl, addedTask(3), ...finished(3));
-    expect(planned({ session })).toEqual({ start: [], stop: [], wait: [], giveUp: [], nextAt: null });
+    expect(planned({ session })).toEqual({ start: [], ready: [], stop: [], wait: [], giveUp: [], nextAt: null });
   });
 
   it('waits for a back-off, and looks again when it ends', () => {

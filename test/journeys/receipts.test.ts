@@ -1,6 +1,7 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { seal } from '../../src/store/sealed.js';
 import { content, serve, sha256, startOrigin, type ServeOptions } from '../support/origin.js';
 import { makeHome, type ClaimAnswer, type ErrorAnswer } from '../support/poste.js';
 
@@ -62,4 +63,24 @@ test('a receipt tells how each byte came and what vouches for it; verify compare
   await writeFile(join(home.cwd, 'damaged.json'), (await readFile(receipt, 'utf8')).replace(sha256(file), sha256(file).slice(1)));
   expect((await home.run(['verify', 'damaged.json'])).code).toBe(45);
   expect((await home.run(['verify', 'absent.json'])).code).toBe(2);
+});
+
+test('#64 receipts that the power took are made again; verify does without them meanwhile', { timeout: 120_000 }, async () => {
+  await using origin = await startOrigin(() => serve(content('power', 20_000), { etag: '"1"' }));
+  await using home = await makeHome();
+  const { claimed } = (await home.run(['start', '--wait', '--json', '--to', './', origin.at('/a'), origin.at('/b')])).json<ClaimAnswer>();
+  const [a = { path: '', receipt: '' }, b = a] = claimed;
+  const before = JSON.parse(await readFile(a.receipt, 'utf8')) as Record<string, unknown>;
+  await rm(a.receipt);
+  await writeFile(b.receipt, '');
+  for (const { path, receipt } of [a, b]) expect(await home.run(['verify', receipt])).toMatchObject({ code: 0, stdout: `${path}: ok\n` });
+  // Every owner so far is of another boot from here on.
+  const generations = join(home.dir, 'sessions', 'default', 'gen');
+  for (const name of await readdir(generations)) {
+    const { crc: _crc, identity, ...owner } = JSON.parse(await readFile(join(generations, name), 'utf8')) as { crc: string; identity: object };
+    if (!name.endsWith('.released')) await writeFile(join(generations, name), seal({ ...owner, identity: { ...identity, bootId: 'before' } }));
+  }
+  expect((await home.run(['start', '--wait', origin.at('/c')])).code).toBe(0);
+  expect(JSON.parse(await readFile(a.receipt, 'utf8'))).toEqual({ ...before, finishedAt: expect.any(String) as string, claimedAt: expect.any(String) as string });
+  expect(JSON.parse(await readFile(b.receipt, 'utf8'))).toMatchObject({ task: 2, etag: '"1"', claimedTo: b.path });
 });

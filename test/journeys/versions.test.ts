@@ -84,7 +84,7 @@ test('#49 an owner, a part, a delivery, a request of a newer poste: refused with
   expect([shown.code, shown.json<Unreadable>().unreadable[0]?.readable?.tasks.length]).toEqual([45, 3]);
   await writeFile(`${generationPath(paths, gen + 1)}.released`, '');
 
-  const intent = { v: 2, task: 1, by: 'drone' };
+  const intent = { v: 3, task: 1, by: 'drone' };
   await mkdir(paths.intents, { recursive: true });
   await writeFile(intentPath(paths, 1), seal(intent));
   expect((await home.run(['claim', '--id', 'old', 'done.bin'])).code).toBe(45);

@@ -37,6 +37,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   readonly bootId?: string;
   readonly hadBytes?: boolean;
+  readonly isFresh?: boolean;
   readonly onProgress?: (progress: Progress) => void;
   /** A number, or as many as help; one if absent. */
   readonly connections?: 'auto' | number;
@@ -48,9 +49,9 @@ export async function makeRig(spec: Partial<TaskSpec>, secrets: TaskSecrets = {}
   const network = new Network();
   const throttle = new Throttle();
   const told: Told = { names: [], representations: [], restarts: [], verifications: 0 };
-  const run = ({ signal, bootId = 'boot', hadBytes = false, onProgress, connections = 1 }: RunOptions = {}): Promise<AttemptOutcome> =>
+  const run = ({ signal, bootId = 'boot', hadBytes = false, isFresh = false, onProgress, connections = 1 }: RunOptions = {}): Promise<AttemptOutcome> =>
     attempt(
-      { task: 1, spec: { ...SPEC, ...spec }, secrets, temp, restarts: told.restarts.length, bootId, hadBytes, connections: () => (connections === 'auto' ? { most: 16, auto: true } : { most: connections, auto: false }) },
+      { task: 1, spec: { ...SPEC, ...spec }, secrets, temp, restarts: told.restarts.length, bootId, hadBytes, isFresh, connections: () => (connections === 'auto' ? { most: 16, auto: true } : { most: connections, auto: false }) },
       {
         answered: (name, representation) => {
           told.names.push(name);
@@ -83,7 +84,7 @@ export async function makeRig(spec: Partial<TaskSpec>, secrets: TaskSecrets = {}
       return outcome;
     },
     bytesOf: async (outcome) => {
-      if (outcome.kind !== 'complete') throw new Error(`not complete: ${JSON.stringify(outcome)}`);
+      if (outcome.kind !== 'complete' || !('partGeneration' in outcome)) throw new Error(`not complete: ${JSON.stringify(outcome)}`);
       return readFile(temp.part(1, outcome.partGeneration));
     },
     forget: () => removeParts(temp, 1),
