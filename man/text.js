@@ -16,6 +16,7 @@ export const ENVIRONMENT = [
   ['POSTE_SYSFS_ROOT', 'Stands for /sys in the power probe.'],
   ['POSTE_POLICY_POLL , POSTE_POLICY_HOLD', 'Seconds between two looks at the conditions, and seconds that they must last before they count.'],
   ['POSTE_BACKOFF', 'Seconds that the first wait before another try lasts at most (1); the longer ones are multiples of it.'],
+  ['POSTE_CONNECTIONS_PER_HOST', 'Connections to one server over all sessions (16); --connections N asks for its own.'],
 ];
 
 export const HOOK_ENVIRONMENT = [

@@ -1,9 +1,10 @@
 import { isParked, type Session } from './session.js';
 import { isSettled, type Reason, type ReasonCode, type Task, type TaskSpec } from './task.js';
 
-/** A server serves us only so many connections at once. */
+/** A server serves us only so many connections at once, or all sessions together ask it for no more. */
 export interface HostLimit {
   readonly origin: string;
+  readonly whose: 'server' | 'budget';
   readonly most: number;
   /** Epoch milliseconds: from then on more is tried again. */
   readonly until: number;
@@ -57,6 +58,7 @@ export function schedule(input: ScheduleInput): Schedule {
   const giveUp: Task[] = [];
   let nextAt = Number.POSITIVE_INFINITY;
   let slots = Math.min(session.settings.jobs, mostTasks) - (running.size - putAway.size);
+  let turnedAway = 0;
   const atHost = new Map<string, number>();
   const count = (limit: HostLimit | null): void => {
     if (limit !== null) atHost.set(limit.origin, (atHost.get(limit.origin) ?? 0) + 1);
@@ -86,7 +88,15 @@ export function schedule(input: ScheduleInput): Schedule {
     const fresh = other === null || timed.some((reason) => isSame(reason, other)) ? [] : [other];
     const reasons = [...timed, ...fresh, ...unmet];
     const limit = reasons.length === 0 && slots > 0 ? hostLimit(task) : null;
-    if (limit !== null && (atHost.get(limit.origin) ?? 0) >= limit.most) reasons.push(limitReason(limit, now));
+    if (limit !== null && (atHost.get(limit.origin) ?? 0) >= limit.most) {
+      // Those whose turn it would be are told; a long queue behind them is not.
+      if (turnedAway >= slots) {
+        ready.push(task);
+        continue;
+      }
+      turnedAway += 1;
+      reasons.push(limitReason(limit, now));
+    }
     for (const { nextCheckAt } of reasons) nextAt = Math.min(nextAt, nextCheckAt ?? nextAt);
     if (reasons.length > 0) {
       if (!isTold(task, reasons)) wait.push({ task, reasons: reasons.map((reason) => keepSince(task, reason)) });
@@ -112,8 +122,9 @@ function timedReasons(task: Task, now: number): Reason[] {
   return task.state.reasons.filter(({ code, since, nextCheckAt }) => TIMED.has(code) && since <= now && nextCheckAt !== null && nextCheckAt > now);
 }
 
-function limitReason({ origin, most, until }: HostLimit, now: number): Reason {
-  return { code: 'host-limit', message: `${origin} serves no more than ${most} of our connections at once`, since: now, nextCheckAt: until };
+function limitReason({ origin, whose, most, until }: HostLimit, now: number): Reason {
+  const message = whose === 'server' ? `${origin} serves no more than ${most} of our connections at once` : `other sessions download from ${origin}; together they keep to one limit`;
+  return { code: 'host-limit', message, since: now, nextCheckAt: until };
 }
 
 function isSame(one: Reason, other: Reason): boolean {

@@ -1,5 +1,6 @@
 import type { HostLimit } from '../domain/schedule.js';
 import type { Task } from '../domain/task.js';
+import type { ConnectionBudget } from './connection-budget.js';
 import { originOfTask } from './origins.js';
 
 /** How long a limit counts before more is tried again, in units of the first back-off. */
@@ -11,12 +12,14 @@ const LASTS_UNITS = 600;
  */
 export class HostLimits {
   readonly #unitMs: number;
+  readonly #budget: ConnectionBudget;
   readonly #limits = new Map<string, HostLimit>();
   /** Which task of an origin brought bytes last, and when. */
   readonly #served = new Map<string, { task: number; at: number }>();
 
-  constructor(unitMs: number) {
+  constructor(unitMs: number, budget: ConnectionBudget) {
     this.#unitMs = unitMs;
+    this.#budget = budget;
   }
 
   served(task: Task, now: number): void {
@@ -31,12 +34,16 @@ export class HostLimits {
     const origin = originOfTask(task);
     const served = this.#served.get(origin);
     if (served === undefined || served.task === task.number || served.at < startedAt) return false;
-    this.#limits.set(origin, { origin, most: Math.max(1, others), until: now + LASTS_UNITS * this.#unitMs });
+    this.#limits.set(origin, { origin, whose: 'server', most: Math.max(1, others), until: now + LASTS_UNITS * this.#unitMs });
     return true;
   }
 
-  of(task: Task, now: number): HostLimit | null {
-    const limit = this.#limits.get(originOfTask(task));
-    return limit === undefined || limit.until <= now ? null : limit;
+  /** The tightest that holds now, of a session that lets so many `jobs` run at once. */
+  of(task: Task, jobs: number, now: number): HostLimit | null {
+    const origin = originOfTask(task);
+    const learnt = this.#limits.get(origin);
+    const own = this.#budget.downloads(origin, jobs, now);
+    if (learnt === undefined || learnt.until <= now) return own;
+    return own === null || learnt.most <= own.most ? learnt : own;
   }
 }

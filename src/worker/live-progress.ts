@@ -1,9 +1,11 @@
 import { etaSeconds, sampled, startRate, type Rate } from '../domain/rate.js';
+import { NOTHING_HELD, sumOfHeld, type Held } from '../domain/connection-budget.js';
 import type { TaskProgress } from '../domain/progress.js';
 import type { SessionPaths } from '../store/paths.js';
 import { writeProgress } from '../store/progress.js';
 
 interface Live {
+  readonly origin: string;
   received: number;
   total: number | null;
   connections: number;
@@ -25,8 +27,8 @@ export class LiveProgress {
     this.#paths = paths;
   }
 
-  begin(task: number, received: number, total: number | null): void {
-    this.#tasks.set(task, { received, total, connections: 0, rate: startRate(performance.now(), received), expected: null });
+  begin(task: number, origin: string, received: number, total: number | null): void {
+    this.#tasks.set(task, { origin, received, total, connections: 0, rate: startRate(performance.now(), received), expected: null });
     this.#timer ??= setInterval(() => {
       void this.write();
     }, WRITE_EVERY_MS);
@@ -49,6 +51,24 @@ export class LiveProgress {
     let needed = 0;
     for (const [task, { expected, received }] of this.#tasks) if (task !== but && expected !== null) needed += Math.max(0, expected - received);
     return needed;
+  }
+
+  /** What the running transfers have of each server. */
+  held(): Map<string, Held> {
+    const all = new Map<string, Held>();
+    for (const { origin, connections } of this.#tasks.values()) {
+      all.set(origin, sumOfHeld(all.get(origin) ?? NOTHING_HELD, { downloads: 1, connections: Math.max(1, connections) }));
+    }
+    return all;
+  }
+
+  /** What all but one have of one server. */
+  heldAt(origin: string, but: number): Held {
+    let held = NOTHING_HELD;
+    for (const [task, live] of this.#tasks) {
+      if (task !== but && live.origin === origin) held = sumOfHeld(held, { downloads: 1, connections: Math.max(1, live.connections) });
+    }
+    return held;
   }
 
   end(task: number): void {

@@ -13,6 +13,7 @@ import { Network } from '../transfer/network.js';
 import { Throttle } from '../transfer/throttle.js';
 import { Admission } from './admission.js';
 import { basisOf, recordComplete } from './completion.js';
+import { ConnectionBudget } from './connection-budget.js';
 import type { Gates } from './gates.js';
 import { exhausted, failure, without } from './failures.js';
 import { HostLimits } from './host-limits.js';
@@ -20,6 +21,7 @@ import type { HostPauses } from './host-pauses.js';
 import { LiveProgress } from './live-progress.js';
 import { NetworkWatch } from './network-watch.js';
 import { originOfTask } from './origins.js';
+import { PutAway } from './put-away.js';
 
 /** What passes by itself, but not at once: how long until the next look, in units of the first back-off. */
 const LOOK_AGAIN = { 'disk-full': 5, portal: 30 } as const;
@@ -50,9 +52,6 @@ export interface TransferContext {
   readonly onEnd: () => void;
 }
 
-/** Bytes of small files that are put away at once: with what each connection has not written yet, a kill costs less than 1 MiB for each. */
-const PUT_AWAY_BYTES = 320 * 1024;
-
 /** The transfers under way in this worker, one for each running task. */
 export class Transfers {
   readonly #context: TransferContext;
@@ -63,18 +62,21 @@ export class Transfers {
   readonly #unitMs = parseBackoff(process.env);
   readonly #admission: Admission;
   readonly #running = new Map<number, Running>();
-  /** Bytes, by task, of small files that have arrived and are still to be written, made durable and told. */
-  readonly #putAway = new Map<number, number>();
+  readonly #putAway: PutAway;
   /** What lay in temp when the first transfer began; the journal tells of the rest. */
   #inTemp: Promise<ReadonlySet<number>> | null = null;
-  readonly limits = new HostLimits(this.#unitMs);
+  readonly #budget: ConnectionBudget;
+  readonly limits: HostLimits;
   readonly networkWatch: NetworkWatch;
 
   constructor(context: TransferContext, temp: string) {
     const { home, owned } = context;
     this.#context = context;
     this.#temp = tempPaths(temp);
+    this.#putAway = new PutAway(context.mostPutAway);
     this.#live = new LiveProgress(owned.paths);
+    this.#budget = new ConnectionBudget(home, owned.id, this.#live);
+    this.limits = new HostLimits(this.#unitMs, this.#budget);
     this.#admission = new Admission({ home, paths: owned.paths, temp, live: this.#live, lookAgainMs: LOOK_AGAIN['disk-full'] * this.#unitMs });
     this.networkWatch = new NetworkWatch(this.#network, context.onEnd);
   }
@@ -85,7 +87,7 @@ export class Transfers {
 
   /** Those of {@link running} whose bytes are all here: the next ones need not wait for the disk. */
   get putAway(): ReadonlySet<number> {
-    return new Set(this.#putAway.keys());
+    return this.#putAway.tasks;
   }
 
   /** Whether the task's transfer, if it has one, goes by what is asked for now: the URL, the digest, the size. */
@@ -110,6 +112,7 @@ export class Transfers {
 
   start(task: Task): void {
     const abort = new AbortController();
+    this.#budget.begin();
     const ended = this.#run(task, abort.signal)
       .catch((error: unknown) => this.#record(task, failure(errorInfo(error))))
       // What cannot even be recorded now is a journal that cannot be written, and that ends the worker's loop.
@@ -119,6 +122,7 @@ export class Transfers {
         this.#putAway.delete(task.number);
         this.#admission.release(task.number);
         this.#live.end(task.number);
+        if (this.#running.size === 0) void this.#budget.end();
         this.#context.onEnd();
       });
     this.#running.set(task.number, { basis: basisOf(task), origin: originOfTask(task), startedAt: Date.now(), abort, ended });
@@ -139,6 +143,7 @@ export class Transfers {
   async close(): Promise<void> {
     this.networkWatch.stop();
     await this.stopWhere(() => true);
+    await this.#budget.end();
     await this.#live.write();
     await this.#network.close();
   }
@@ -155,7 +160,7 @@ export class Transfers {
     const offset = isFresh ? 0 : await this.#bytesHere(number);
     if (offset === null) return;
     const total = task.representation?.total ?? task.spec.expectSize;
-    this.#live.begin(number, offset, total);
+    this.#live.begin(number, originOfTask(task), offset, total);
     if (total !== null && !(await this.#admission.findsRoom(number, offset, total))) return;
     // Nothing on disk rests on these events, and what comes after them in the journal is written after them: the transfer does not wait.
     const started = this.#commit([{ type: 'task.started', task: number, attempt: task.attempts + 1, offset }]);
@@ -192,7 +197,7 @@ export class Transfers {
       this.#throttle,
       signal,
     );
-    if (outcome.kind === 'complete' && 'bytes' in outcome) this.#giveSlotUp(number, outcome.size);
+    if (outcome.kind === 'complete' && 'bytes' in outcome && this.#putAway.add(number, outcome.size)) this.#context.onSlot();
     // It was cancelled before it was told to have started.
     if ((await started) === 0) return;
     await this.#record(task, outcome);
@@ -200,9 +205,10 @@ export class Transfers {
 
   /** As the task wants it now: it may be told otherwise under way. */
   #connections(number: number): { readonly most: number; readonly auto: boolean } {
-    const { connections } = this.#task(number).spec;
-    // Finding out by itself how many help is built and tested (`domain/growth.ts`), and not yet what a user gets unasked.
-    return { most: connections === 'auto' ? 1 : connections, auto: false };
+    const task = this.#task(number);
+    const { connections } = task.spec;
+    if (connections !== 'auto') return { most: connections, auto: false };
+    return { most: this.#budget.connections(number, originOfTask(task)), auto: true };
   }
 
   async #tasksInTemp(): Promise<ReadonlySet<number>> {
@@ -216,14 +222,6 @@ export class Transfers {
     if (!(await this.#context.owned.ownership.stillMine())) return null;
     await undoFinish(this.#temp, task);
     return receivedBytes(this.#temp, task, currentBootId());
-  }
-
-  /** The next transfer need not wait until a small file that is here is on disk, while there are not too many of them. */
-  #giveSlotUp(task: number, bytes: number): void {
-    const underWay = [...this.#putAway.values()].reduce((sum, size) => sum + size, 0);
-    if (this.#putAway.size >= this.#context.mostPutAway || underWay + bytes > PUT_AWAY_BYTES) return;
-    this.#putAway.set(task, bytes);
-    this.#context.onSlot();
   }
 
   /** What became of a transfer that began with `asked`. Of what is asked for otherwise by now it says nothing. */

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { errorInfo, isShortage, PosteError } from '../domain/errors.js';
+import { parseBudget } from '../domain/connection-budget.js';
 import { parseBackoff, parsePolicyTimes } from '../domain/policy-times.js';
 import { schedule, type Schedule } from '../domain/schedule.js';
 import { isOver, isParked, type Session } from '../domain/session.js';
@@ -58,6 +59,7 @@ export async function work({ id, home, paths, ownership, end }: Work): Promise<v
   // Whatever would keep it from working is found out before it answers anyone.
   parsePolicyTimes(process.env);
   parseBackoff(process.env);
+  parseBudget(process.env);
   const owned = await openOwned(id, paths, ownership, end);
   await serveInbox(owned, serving(owned));
   const { session } = owned.journal;
@@ -224,7 +226,7 @@ class Shift {
       putAway,
       conditionReasons: (task) => this.#gates.reasons(task, running.has(task.number), now),
       otherReason: (task) => this.#hosts.reason(task, now) ?? this.#transfers.roomReason(task, now),
-      hostLimit: (task) => this.#transfers.limits.of(task, now),
+      hostLimit: (task) => this.#transfers.limits.of(task, this.#session().settings.jobs, now),
       mostTasks: this.#mostTasks,
       isOver: (task, reason) => this.#transfers.networkWatch.isOver(task, reason),
       now,
@@ -239,9 +241,10 @@ class Shift {
     for (let next = this.#ready.pop(); next !== undefined; next = this.#ready.pop()) {
       // One that has changed is the next look's.
       if (tasks.get(next.number) !== next) continue;
-      const { start, ready } = this.#plan(Date.now(), [next]);
+      const { start, ready, wait } = this.#plan(Date.now(), [next]);
       for (const task of start) this.#transfers.start(task);
-      if (ready.length === 0) continue;
+      // One that its server has no place for is told so at the next look; so are those behind it.
+      if (ready.length === 0 && !wait.some(({ reasons }) => reasons.some(({ code }) => code === 'host-limit'))) continue;
       this.#ready.push(next);
       return;
     }

@@ -37,10 +37,18 @@ describe('what the worker does next', () => {
 
   it('a task whose bytes are all here takes the place of no other', () => {
     const session = sessionAfter(CREATED, addedTask(1), addedTask(2), addedTask(3), addedTask(4), addedTask(5));
-    const hostLimit = () => ({ origin: 'https://example.org', most: 1, until: 60 });
+    const hostLimit = () => ({ origin: 'https://example.org', whose: 'server' as const, most: 1, until: 60 });
     const running = new Set([1, 2]);
     expect(numbers(planned({ session, running, putAway: running }).start)).toEqual([3, 4, 5]);
     expect(numbers(planned({ session, running, putAway: running, hostLimit }).start)).toEqual([3]);
+  });
+
+  it('tells of a full server those whose turn it would be, and not the queue behind them', () => {
+    const session = sessionAfter(CREATED, ...[1, 2, 3, 4, 5, 6, 7, 8].map((number) => addedTask(number)));
+    const hostLimit = () => ({ origin: 'https://example.org', whose: 'budget' as const, most: 1, until: 60 });
+    const plan = planned({ session, hostLimit });
+    expect([numbers(plan.start), plan.wait.map(({ task }) => task.number), numbers(plan.ready)]).toEqual([[1], [2, 3], [4, 5, 6, 7, 8]]);
+    expect(plan.wait[0]?.reasons).toMatchObject([{ code: 'host-limit', message: expect.stringMatching(/^other sessions download from https:\/\/example\.org/) as string }]);
   });
 
   it('leaves alone what is paused, settled, or waits for a person', () => {

@@ -99,9 +99,11 @@ test.each([['forward', DAY_MS], ['back', -DAY_MS]])('#44 a clock that is set a d
 async function startZeros(size: number): Promise<{ url: string; [Symbol.dispose]: () => void }> {
   const zeros = Buffer.alloc(1 << 16);
   const server = createServer((request, response) => {
-    const start = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
-    response.writeHead(206, { etag: '"1"', 'content-length': size - start, 'content-range': `bytes ${start}-${size - 1}/${size}` });
-    let left = size - start;
+    const [, first = '0', last = ''] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
+    const start = Number(first);
+    const end = last === '' ? size : Math.min(size, Number(last) + 1);
+    let left = end - start;
+    response.writeHead(206, { etag: '"1"', 'content-length': left, 'content-range': `bytes ${start}-${end - 1}/${size}` });
     const send = (): void => {
       while (left > 0) {
         const part = zeros.subarray(0, left);

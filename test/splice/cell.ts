@@ -9,7 +9,7 @@ import type { Schedule } from './schedules.js';
 
 /** How a client came out of a schedule. */
 export type Cell =
-  | { readonly kind: 'right'; readonly refetched: number }
+  | { readonly kind: 'right'; readonly refetched: number; readonly connectionsCut: number }
   /** Exit code 0, and a file that the server never had. */
   | { readonly kind: 'wrong'; readonly how: 'mixed' | 'short' | 'a page' | 'no file'; readonly refetched: number }
   /** It never ended with 0. */
@@ -29,26 +29,28 @@ export async function runCell(schedule: Schedule, client: Client, mostMs: number
     const interruption = interrupt(schedule, origin, runs, deadline);
     let exitCode: number | string = 'hangs';
     for (let run = 1; run <= MOST_RUNS && exitCode !== 0 && Date.now() < deadline; run += 1) exitCode = await runs.run(deadline);
-    await interruption;
+    const connectionsCut = await interruption;
     await runs.endBackground();
     const refetched = origin.refetched(schedule.versions[0]?.length ?? 0);
-    return exitCode === 0 ? judged(await fileIn(join(dir, 'work')), schedule.versions, refetched) : { kind: 'error', exitCode };
+    return exitCode === 0 ? judged(await fileIn(join(dir, 'work')), schedule.versions, { refetched, connectionsCut }) : { kind: 'error', exitCode };
   } finally {
     await origin.close();
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
-/** Half of the file was sent: now it happens. @throws Error when the client ends before */
-async function interrupt({ interruption, after, versions }: Schedule, origin: Origin, runs: Runs, deadline: number): Promise<void> {
-  if (interruption === null || after === undefined) return;
+/** Half of the file was sent: now it happens. Resolves with the connections that it ended. @throws Error when the client ends before */
+async function interrupt({ interruption, after, versions }: Schedule, origin: Origin, runs: Runs, deadline: number): Promise<number> {
+  if (interruption === null || after === undefined) return 0;
   const half = (versions[0]?.length ?? 0) / 2;
   await until('half of the file to be sent', () => origin.bodyBytesSent >= half, { deadlineMs: deadline - Date.now() });
   origin.script = after();
+  const open = origin.log.filter(({ ended }) => ended === 'open').length;
   if (interruption === 'reset') {
     await origin.down();
     await origin.up();
   } else await runs.kill();
+  return open;
 }
 
 class Runs {
@@ -110,9 +112,9 @@ async function fileIn(dir: string): Promise<Buffer | null> {
   return newest === undefined ? null : readFile(join(dir, newest));
 }
 
-function judged(bytes: Buffer | null, versions: readonly Buffer[], refetched: number): Cell {
+function judged(bytes: Buffer | null, versions: readonly Buffer[], { refetched, connectionsCut }: { refetched: number; connectionsCut: number }): Cell {
   if (bytes === null) return { kind: 'wrong', how: 'no file', refetched };
-  if (versions.some((version) => sha256(version) === sha256(bytes))) return { kind: 'right', refetched };
+  if (versions.some((version) => sha256(version) === sha256(bytes))) return { kind: 'right', refetched, connectionsCut };
   const isShort = versions.some((version) => version.subarray(0, bytes.length).equals(bytes));
   const isPage = bytes.subarray(0, 9).toString().toLowerCase() === '<!doctype';
   return { kind: 'wrong', how: isPage ? 'a page' : isShort ? 'short' : 'mixed', refetched };
