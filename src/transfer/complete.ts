@@ -2,28 +2,28 @@ import { checkSize } from '../domain/size.js';
 import { removeParts } from '../store/part-file.js';
 import type { PartFile } from '../store/part.js';
 import type { AttemptJob, AttemptObserver, AttemptOutcome } from './attempt.js';
+import type { RunningDigest } from './running-digest.js';
 import { digest, wrongDigest } from './verify.js';
 
 /** After so many restarts a digest that does not fit is taken for wrong: a server that always cuts would be asked for ever. */
 const MOST_RESTARTS = 3;
 
 /**
- * Every byte is here: syncs them, reads them back and compares the digest, if one was given.
+ * Every byte is here: syncs them, and compares the digest, if one was given.
  * @throws PosteError `checksum`, `wrong-size`, `too-large`, `io`; the signal's reason when it aborts.
  */
 export async function complete(
   part: PartFile,
   { temp, task, spec, restarts }: AttemptJob,
   observer: AttemptObserver,
-  name: string,
-  signal: AbortSignal,
+  { name, running, signal }: { readonly name: string; readonly running: RunningDigest | null; readonly signal: AbortSignal },
 ): Promise<AttemptOutcome> {
   const size = part.received;
   checkSize(spec, size);
   await observer.verifying();
   await part.sync();
   await part.truncate(size);
-  const { sha256, asked } = await digest(part, size, spec.checksum?.algorithm ?? null, signal);
+  const { sha256, asked } = await digest(part, size, spec.checksum?.algorithm ?? null, running, signal);
   if (spec.checksum !== null && asked !== spec.checksum.hex.toLowerCase()) {
     const mayBeOurs = restarts < MOST_RESTARTS && part.header.provenance.resumes.some(({ proof }) => proof === 'digest');
     await reject(part, observer, mayBeOurs);

@@ -18,7 +18,9 @@ import { OverlapDiffers, receive, type Span } from './receive.js';
 import { headerOf } from './part-header.js';
 import { portal, refuse } from './refuse.js';
 import { isSmall, takeSmall } from './small.js';
+import { WORTH_BYTES, type RunningDigest } from './running-digest.js';
 import type { Throttle } from './throttle.js';
+import { startDigest } from './verify.js';
 
 /** Answers in a row without a new byte after which an attempt ends, whatever they were: what comes next is a wait. */
 const MOST_FRUITLESS = 12;
@@ -37,6 +39,7 @@ export class Download {
   readonly #scrub: (text: string) => string;
   readonly #answers: Answers;
   #part: PartFile | null = null;
+  #digest: RunningDigest | null = null;
   #mode: Mode = 'open';
   /** Why the bytes that are here will not be continued, once that is decided. */
   #restart: Restart | null = null;
@@ -77,7 +80,7 @@ export class Download {
     for (let fruitless = 0; fruitless <= MOST_FRUITLESS; ) {
       const part = this.#part;
       const segment = this.#nextSegment();
-      if (part !== null && segment === null) return await complete(part, this.#job, this.#observer, this.#answers.name, this.#signal);
+      if (part !== null && segment === null) return await complete(part, this.#job, this.#observer, { name: this.#answers.name, running: this.#digest, signal: this.#signal });
       const { received } = this;
       const outcome = await this.#fetch(segment ?? WHOLE);
       if (outcome !== null) return outcome;
@@ -88,6 +91,7 @@ export class Download {
 
   /** Syncs and closes the part file. Never rejects. */
   async close(): Promise<void> {
+    this.#digest?.close();
     if (this.#isMixed) await this.#part?.clear().catch(() => undefined);
     await this.#part?.close();
   }
@@ -173,6 +177,8 @@ export class Download {
     }
     const part = await createPart(temp, task, bootId, header);
     this.#part = part;
+    this.#digest?.close();
+    this.#digest = null;
     this.#restart = null;
     this.#isMixed = false;
     this.#end = 'open';
@@ -235,7 +241,11 @@ export class Download {
   async #receive(asked: Asked, part: PartFile, span: Span): Promise<boolean> {
     const { received, compared } = part;
     const { total, validators } = part.header;
-    const report = (connections: number): void => this.#observer.progress({ received: part.received, total, connections });
+    const report = (connections: number): void => {
+      this.#observer.progress({ received: part.received, total, connections });
+      if (part.received >= WORTH_BYTES) this.#digest ??= startDigest(part, this.#job.spec.checksum?.algorithm ?? null);
+      this.#digest?.advance(bytesAfter(part.extents, 0));
+    };
     report(1);
     const isProvable = this.#canResume(part.header) && evidenceOf(validators, false) !== 'none';
     try {

@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { PosteError } from '../domain/errors.js';
 import type { Checksum } from '../domain/task.js';
 import type { PartFile } from '../store/part.js';
+import { RunningDigest } from './running-digest.js';
 
 const READ_BYTES = 1024 * 1024;
 
@@ -12,11 +13,18 @@ export interface Digests {
   readonly asked: string | null;
 }
 
+/** Follows the file while it arrives. */
+export function startDigest({ path }: PartFile, algorithm: Checksum['algorithm'] | null): RunningDigest {
+  return new RunningDigest(path, algorithmsFor(algorithm));
+}
+
 /**
- * Reads the file back from disk, all `size` bytes of it.
+ * Of what is on disk, all `size` bytes of it, by what `running` has found of them or by reading them back.
  * @throws PosteError `io` when it cannot be read or is shorter; the signal's reason when it aborts.
  */
-export async function digest(part: PartFile, size: number, algorithm: Checksum['algorithm'] | null, signal: AbortSignal): Promise<Digests> {
+export async function digest(part: PartFile, size: number, algorithm: Checksum['algorithm'] | null, running: RunningDigest | null, signal: AbortSignal): Promise<Digests> {
+  const found = await running?.finish(size, signal);
+  if (found !== null && found !== undefined) return named(found, algorithm);
   const hashes = new Hashes(algorithm);
   const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, Math.max(1, size)));
   for (let at = 0; at < size; ) {
@@ -44,23 +52,29 @@ export function wrongDigest(found: string, wanted: string, { transient }: { tran
   });
 }
 
+/** Every file's SHA-256, and what was asked for if that is another one. */
+function algorithmsFor(asked: Checksum['algorithm'] | null): string[] {
+  return asked === null || asked === 'sha256' ? ['sha256'] : ['sha256', asked];
+}
+
 class Hashes {
-  readonly #sha256 = createHash('sha256');
-  readonly #asked: Hash | null;
-  readonly #isAsked: boolean;
+  readonly #hashes: readonly Hash[];
+  readonly #algorithm: Checksum['algorithm'] | null;
 
   constructor(algorithm: Checksum['algorithm'] | null) {
-    this.#isAsked = algorithm === 'sha256';
-    this.#asked = algorithm === null || this.#isAsked ? null : createHash(algorithm);
+    this.#algorithm = algorithm;
+    this.#hashes = algorithmsFor(algorithm).map((each) => createHash(each));
   }
 
   update(chunk: Buffer): void {
-    this.#sha256.update(chunk);
-    this.#asked?.update(chunk);
+    for (const hash of this.#hashes) hash.update(chunk);
   }
 
   digests(): Digests {
-    const sha256 = this.#sha256.digest('hex');
-    return { sha256, asked: this.#isAsked ? sha256 : (this.#asked?.digest('hex') ?? null) };
+    return named(this.#hashes.map((hash) => hash.digest('hex')), this.#algorithm);
   }
+}
+
+function named([sha256 = '', other = sha256]: readonly string[], asked: Checksum['algorithm'] | null): Digests {
+  return { sha256, asked: asked === null ? null : other };
 }

@@ -86,8 +86,8 @@ class Life {
     this.#home = home;
     this.#tally = tally;
     this.#id = `life-${tally.files}`;
-    // Of the first one it takes several syncs; few of the others are longer than one.
-    const size = tally.files === 1 ? BIG : Math.ceil(MIB * 2 ** (1 + 5 * Math.random()));
+    // Of the first one it takes several syncs; few of the others are longer than one, and some are so small that they have no part file.
+    const size = tally.files === 1 ? BIG : tally.files % 4 === 0 ? Math.ceil(64 * 1024 * Math.random()) : Math.ceil(MIB * 2 ** (1 + 5 * Math.random()));
     const from = Math.floor(Math.random() * 16 * MIB);
     this.#file = everything.subarray(from, from + size);
     this.#isApart = Math.random() < 0.3;
@@ -189,6 +189,8 @@ class Life {
       if (cuts <= 0) break;
     }
     expect((await readFile(this.#destination)).equals(this.#file)).toBe(true);
+    const verified = await this.#home.run(['verify', join(this.#home.sessionDir(this.#id), 'receipts', '1.json')]);
+    expect({ code: verified.code, stderr: verified.stderr }).toEqual({ code: 0, stderr: '' });
     const claims = (await this.#journal()).filter((line) => line.includes('"task.claimed"'));
     expect(claims).toHaveLength(1);
     // A claimer whose power was cut has left nothing beside the file.

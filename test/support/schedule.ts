@@ -57,6 +57,8 @@ export interface Schedule {
   readonly server: ServerKind;
   /** Bytes of the file's first version. */
   readonly size: number;
+  /** How many connections the download may have. */
+  readonly connections: number;
   /** The digest of the last version is given. */
   readonly hasDigest: boolean;
   /** A header that no other origin may see is given. */
@@ -81,11 +83,15 @@ const PASSING = [...ON_RESUME, ...FAULT_KINDS.filter((kind) => kind !== 'plain' 
 /** May come in answer to a request that was to tell whether a body was whole. */
 const UNHELPFUL: readonly FaultKind[] = ['login-page', 'no-entry', 'gone', 'server-error', 'hang-up', 'redirect', 'silence', '204', '304', '412'];
 const MOST_STEPS = 10;
+/** Of each hundred storms, the last ones over several connections. */
+const CENTURY = 100;
+const SEVERAL_FROM = 76;
 
 export function scheduleOf(seed: number): Schedule {
   const choices = new Choices(`storm ${seed}`);
   const server = serverOf(choices);
-  const size = sizeOf(choices);
+  const connections = (seed - 1) % CENTURY >= SEVERAL_FROM - 1 ? 4 : 1;
+  const size = connections === 1 ? sizeOf(choices) : choices.magnitude(2_000_000, 8_000_000);
   const steps: Step[] = [];
   // Each permanent error costs a user's `retry`: one storm in six has them.
   let permanents = choices.chance(1 / 6) ? choices.int(1, 2) : 0;
@@ -94,17 +100,17 @@ export function scheduleOf(seed: number): Schedule {
     const isPermanent = permanents > 0 && choices.chance(0.5);
     if (isPermanent) permanents -= 1;
     const kind = isPermanent ? choices.pick([...PERMANENT]) : choices.chance(0.25) ? 'plain' : choices.pick(PASSING);
-    const step = stepOf(choices, server, kind, isChangeable);
+    const step = stepOf(choices, server, kind, isChangeable, connections);
     steps.push(step);
     // The first of these is not believed when bytes are here: it is asked once more.
     if (kind === 'no-entry' || kind === 'gone') steps.push(step);
     // A body that ends with its connection was cut, and nothing shows it: the next answer about the file must be one that tells how long it is.
     if (step.framing === 'close' && step.cut?.how === 'fin') {
-      if (choices.chance(0.5)) steps.push({ ...stepOf(choices, server, choices.pick(UNHELPFUL), false), cut: { at: choices.next(), how: 'rst' } });
-      steps.push({ ...stepOf(choices, server, 'plain', isChangeable), cut: { at: choices.next(), how: 'rst' } });
+      if (choices.chance(0.5)) steps.push({ ...stepOf(choices, server, choices.pick(UNHELPFUL), false, connections), cut: { at: choices.next(), how: 'rst' } });
+      steps.push({ ...stepOf(choices, server, 'plain', isChangeable, connections), cut: { at: choices.next(), how: 'rst' } });
     }
   }
-  return { seed, server, size, steps, hasDigest: choices.chance(0.2), hasSecret: choices.chance(0.3), kills: killsOf(choices, steps.length, size) };
+  return { seed, server, size, connections, steps, hasDigest: choices.chance(0.2), hasSecret: choices.chance(0.3), kills: killsOf(choices, steps.length, size) };
 }
 
 /** Mostly more than what is fetched a second time before a join, so that there is something to join. */
@@ -124,7 +130,7 @@ function serverOf(choices: Choices): ServerKind {
   };
 }
 
-function stepOf(choices: Choices, server: ServerKind, kind: FaultKind, isChangeable: boolean): Step {
+function stepOf(choices: Choices, server: ServerKind, kind: FaultKind, isChangeable: boolean, connections: number): Step {
   const framing = choices.chance(0.6) ? server.framing : choices.pick(['length', 'chunked', 'close', 'http10'] as const);
   const cut = choices.chance(0.85) ? cutOf(choices) : null;
   // Without a length and without ranges nobody can tell a whole body from one that was cut.
@@ -133,7 +139,7 @@ function stepOf(choices: Choices, server: ServerKind, kind: FaultKind, isChangea
     kind,
     framing,
     cut: isUndecidable ? { ...cut, how: 'rst' } : cut,
-    bytesPerSecond: choices.chance(0.4) ? choices.magnitude(400_000, 8_000_000) : Number.POSITIVE_INFINITY,
+    bytesPerSecond: choices.chance(0.4) ? choices.magnitude(400_000 * connections, 8_000_000) : Number.POSITIVE_INFINITY,
     change: isChangeable && choices.chance(0.25) ? choices.pick(['announced', 'announced', 'silent'] as const) : null,
     choice: choices.next(),
   };

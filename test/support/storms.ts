@@ -79,6 +79,11 @@ class StormSession {
     this.#journal = new JournalReader(join(home.sessionDir(ID), 'journal.ndjson'));
   }
 
+  /** Of storms that go through one session together, each has the same. */
+  get #connections(): number {
+    return Math.max(...this.#origins.map(({ schedule }) => schedule.connections));
+  }
+
   async run(): Promise<StormReport> {
     await this.#start();
     const deadline = Date.now() + DEADLINE_MS;
@@ -86,7 +91,7 @@ class StormSession {
     const files = await this.#claim();
     const words = await this.#worker.words();
     if (words !== '') this.#worker.findings.push(`a worker wrote to its log: ${words}`);
-    const most = 24 + 8 * this.#origins.length;
+    const most = 24 + (6 + 2 * this.#connections) * this.#origins.length;
     if (this.#worker.mostDescriptors > most) this.#worker.findings.push(`a worker had ${this.#worker.mostDescriptors} descriptors open`);
     const seeds = this.#origins.map(({ schedule }) => schedule.seed);
     return {
@@ -102,7 +107,7 @@ class StormSession {
     const input = this.#origins.map(({ url, name, digest, secret }) =>
       JSON.stringify({ url, out: name, ...(digest === null ? {} : { checksum: `sha256:${digest}` }), ...(secret === null ? {} : { headers: [secret] }) }),
     );
-    const flags = ['--jobs', String(this.#origins.length), '--stall-timeout', STALL, '--cacert', this.#caFile];
+    const flags = ['--jobs', String(this.#origins.length), '--connections', String(this.#connections), '--stall-timeout', STALL, '--cacert', this.#caFile];
     await this.#command(['start', '--id', ID, ...flags, '-i', '-'], input.join('\n'));
     await this.#adopt();
   }
@@ -180,7 +185,7 @@ class StormSession {
   #judge(origin: StormOrigin, number: number, file: Buffer | undefined): StormResult {
     const { schedule, met, requests } = origin;
     // Each step one, what each kill and each `retry` interrupts, and a few to end it well.
-    const most = schedule.steps.length + 2 * this.#worker.kills + 2 * this.#retries + 10;
+    const most = schedule.steps.length + schedule.connections * (2 * this.#worker.kills + 2 * this.#retries + 10);
     const tooMany = requests > most ? `${requests} requests, more than ${most}` : null;
     const wrong = file === undefined ? `stuck: ${JSON.stringify(this.#tasks()[number - 1]?.state)}` : (origin.judge(file) ?? tooMany);
     return { seed: schedule.seed, end: file === undefined ? 'stuck' : 'delivered', wrong, requests, met, story: storyOf(origin, this.#events, number) };
