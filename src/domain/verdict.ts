@@ -182,7 +182,10 @@ export function judgeEnd(known: Known, received: number, mode: Mode, verdict: Ve
   // What stands in the way of the file says nothing of its end, nor does what carries no file.
   if (isTransientStatus(answer.status) || needOf(answer.status) !== null || [204, 304, 412].includes(answer.status)) return 'follow';
   if (compareValidators(known.validators, answer.validators) === 'different') return 'follow';
-  const total = answer.contentRange?.total ?? (answer.status === 200 ? answer.contentLength : null);
+  const { contentRange } = answer;
+  // It goes on beyond what is here, however long it is (storm 394: a total of `*`).
+  if (contentRange?.kind === 'range' && contentRange.end > received) return 'cut';
+  const total = contentRange?.total ?? (answer.status === 200 ? answer.contentLength : null);
   // Who was not asked for the end, but for the whole, has said nothing of it: this body may be cut as the first one was.
   if (total === null) return mode === 'unranged' ? 'follow' : 'unknown';
   if (total === received) return 'whole';
