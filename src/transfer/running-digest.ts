@@ -1,3 +1,6 @@
+import type * as Crypto from 'node:crypto';
+import type * as FileSystem from 'node:fs';
+import type * as Threads from 'node:worker_threads';
 import { Worker } from 'node:worker_threads';
 
 /** A file is followed from so many bytes on; below, to read it once more when it is here costs less than a thread. */
@@ -129,10 +132,10 @@ class DigestThread {
 const thread = new DigestThread();
 
 /** Runs in the thread, and uses nothing but what it is given. A file that cannot be read has no digest: whoever asked reads it himself, and tells why. */
-function follow(threads: typeof import('node:worker_threads'), fs: typeof import('node:fs'), crypto: typeof import('node:crypto')): void {
+function follow(threads: typeof Threads, fs: typeof FileSystem, crypto: typeof Crypto): void {
   const port = threads.parentPort;
   const buffer = Buffer.allocUnsafe(1024 * 1024);
-  const files = new Map<number, { descriptor: number; hashes: import('node:crypto').Hash[]; at: number }>();
+  const files = new Map<number, { descriptor: number; hashes: Crypto.Hash[]; at: number }>();
   const read = (file: number, upTo: number): string[] | null => {
     const followed = files.get(file);
     if (followed === undefined) return null;

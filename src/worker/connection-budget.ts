@@ -39,9 +39,9 @@ export class ConnectionBudget {
     void this.#learn();
   }
 
+  /** Also takes back what a worker of this session told before it was killed. */
   async end(): Promise<void> {
-    if (this.#timer === null) return;
-    clearInterval(this.#timer);
+    if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
     await this.#forget();
   }

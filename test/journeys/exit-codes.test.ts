@@ -3,66 +3,16 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { makeCertificates } from '../support/certificates.js';
-import { altered, content, hangUp, raw, redirect, routes, serve, silence, startOrigin, status, type Behaviour } from '../support/origin.js';
-import { makeHome, type StartAnswer } from '../support/poste.js';
+import { redirect, routes, serve, startOrigin, status } from '../support/origin.js';
+import { expectOutcome, file, good, OUTCOMES } from '../support/outcomes.js';
+import { makeHome } from '../support/poste.js';
 
-const file = content('exit codes', 50_000);
-const good = serve(file, { etag: '"a"' });
-const endless = serve(file, { ranges: 'ignore', chunked: true, extraBytes: Infinity });
+/** One of each kind; all of them are in `test/long/exit-codes.test.ts`. */
+const SOME = ['a good file', '404', '403', '#28 an answer that is no HTTP', '#19 500, retries used up', 'a connection that is reset', '#26 no answer', 'another checksum'];
 
-interface Row {
-  readonly behaviour: Behaviour;
-  readonly flags?: readonly string[];
-  readonly code: number;
-}
-
-let version = 0;
-/** Another ETag and other bytes at each request, and never the whole of them. */
-const everChanging: Behaviour = async (exchange) => {
-  version += 1;
-  return serve(altered(file, version), { etag: `"${version}"`, truncateAt: 30_000 })(exchange);
-};
-
-const ONE_RETRY = ['--retries', '1'] as const;
-
-const rows: Record<string, Row> = {
-  'a good file': { behaviour: good, code: 0 },
-  'an empty file': { behaviour: serve(Buffer.alloc(0), { etag: '"0"' }), code: 0 },
-  '404': { behaviour: status(404), code: 3 },
-  '410': { behaviour: status(410), code: 3 },
-  '401': { behaviour: status(401), code: 24 },
-  '403': { behaviour: status(403), code: 24 },
-  '407': { behaviour: status(407), code: 24 },
-  '418': { behaviour: status(418), code: 22 },
-  '#29 204': { behaviour: status(204), code: 22 },
-  '#28 an answer that is no HTTP': { behaviour: raw('hello\n'), flags: ONE_RETRY, code: 22 },
-  '#15 two lengths': { behaviour: raw('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello'), flags: ONE_RETRY, code: 22 },
-  '#19 500, retries used up': { behaviour: status(500), flags: ONE_RETRY, code: 29 },
-  '#18 503, retries used up': { behaviour: status(503), flags: ONE_RETRY, code: 29 },
-  '#18 429, retries used up': { behaviour: status(429), flags: ONE_RETRY, code: 29 },
-  'a connection that is reset': { behaviour: hangUp('rst'), flags: ONE_RETRY, code: 6 },
-  'a connection that is closed': { behaviour: hangUp(), flags: ONE_RETRY, code: 6 },
-  '#26 no answer': { behaviour: silence(), flags: ['--stall-timeout', '1s', '--retries', '0'], code: 5 },
-  'a deadline that passes': { behaviour: silence(), flags: ['--give-up-after', '1s'], code: 5 },
-  'another checksum': { behaviour: good, flags: ['--checksum', `sha256:${'0'.repeat(64)}`], code: 32 },
-  '#14 larger than allowed': { behaviour: good, flags: ['--max-size', '40K'], code: 36 },
-  '#14 endless, and larger than allowed': { behaviour: endless, flags: ['--max-size', '200K'], code: 36 },
-  'another size than promised': { behaviour: good, flags: ['--expect-size', '49999'], code: 22 },
-  '#22 a redirect to itself': { behaviour: redirect('/file'), code: 23 },
-  '#22 a redirect to a file of this machine': { behaviour: redirect('file:///etc/passwd'), code: 23 },
-  '#6 a file that keeps changing': { behaviour: everChanging, code: 33 },
-};
-
-for (const [what, { behaviour, flags = [], code }] of Object.entries(rows)) {
-  test(`${what}: exit ${code}`, async () => {
-    await using home = await makeHome();
-    await using origin = await startOrigin(() => behaviour);
-    const result = await home.run(['start', '--wait', '--json', ...flags, origin.at('/file')]);
-    expect({ code: result.code, output: result.code === code ? '' : result.stdout + result.stderr }).toEqual({ code, output: '' });
-    const ended = code === 0 ? { state: 'finished' } : { state: 'failed', error: { exitCode: code } };
-    expect(result.json<StartAnswer>().tasks).toMatchObject([ended]);
-  });
-}
+test.each(Object.entries(OUTCOMES).filter(([what]) => SOME.includes(what)))('%s: the exit code tells', async (_what, outcome) => {
+  await expectOutcome(outcome);
+});
 
 test('attach and status --exit-code mirror the outcome; claim speaks of claiming only', async () => {
   await using home = await makeHome();

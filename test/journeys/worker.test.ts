@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { content, serve, sha256, startOrigin } from '../support/origin.js';
-import { makeHome, type Home } from '../support/poste.js';
+import { makeHome } from '../support/poste.js';
 import { until } from '../support/wait.js';
 
 const MIB = 1 << 20;
@@ -10,11 +10,6 @@ const file = content('worker', 6 * MIB);
 /** Comes no further than three quarters. */
 const partly = serve(file, { etag: '"a"', bytesPerSecond: 4 * MIB, stallAt: 0.75 * file.length });
 const quickly = serve(file, { etag: '"a"' });
-
-async function received(home: Home): Promise<number> {
-  const text = await readFile(join(home.sessionDir(), 'progress.json'), 'utf8').catch(() => '{}');
-  return (JSON.parse(text) as { tasks?: Record<string, { received: number }> }).tasks?.['1']?.received ?? 0;
-}
 
 async function isRunning(pid: number): Promise<boolean> {
   return readFile(`/proc/${pid}/stat`, 'utf8').then((text) => !/\) [ZX] /.test(text), () => false);
@@ -25,7 +20,7 @@ test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('#41 %s to the worker: a che
   await using origin = await startOrigin(() => partly);
   await home.run(['start', origin.at('/file.bin')]);
   const pid = (await home.workerPid()) ?? 0;
-  await until('some bytes', async () => (await received(home)) > 2 * MIB);
+  await until('some bytes', async () => (await home.received()) > 2 * MIB);
   process.kill(pid, signal);
   const at = Date.now();
   await until('the worker to end', async () => !(await isRunning(pid)));

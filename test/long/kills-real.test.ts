@@ -74,9 +74,9 @@ async function packRealFiles(path: string): Promise<number> {
 /** Kills the worker once it has received `bytes`; returns how many it had. */
 async function killWorkerAfter(home: Home, bytes: number): Promise<number> {
   const seen = async (): Promise<{ pid: number; received: number } | null> => {
-    const { worker, tasks } = await home.status();
-    const received = tasks[0]?.bytesReceived ?? 0;
-    return worker !== null && received >= bytes ? { pid: worker.pid, received } : null;
+    const pid = await home.workerPid();
+    const received = await home.received();
+    return pid !== null && received >= bytes ? { pid, received } : null;
   };
   const { pid, received } = await until(`${Math.round(bytes)} bytes to arrive`, seen, { deadlineMs: 60_000 });
   kill(pid);

@@ -46,12 +46,6 @@ async function wired(script: Script, host = SERVER): Promise<Wired> {
   return { client, server, origin, home, under: client.under(home.cwd), [Symbol.asyncDispose]: end };
 }
 
-/** Bytes on disk, as the worker says twice a second, without a command in between. */
-async function received(home: Home): Promise<number> {
-  const text = await readFile(join(home.sessionDir(), 'progress.json'), 'utf8').catch(() => '{}');
-  return (JSON.parse(text) as { tasks?: Record<string, { received: number }> }).tasks?.['1']?.received ?? 0;
-}
-
 /** Waits until it is in a back-off that ends long after this test. */
 async function longBackoff(home: Home): Promise<string> {
   const reason = await until('a long back-off', async () => {
@@ -86,13 +80,13 @@ const slowly = serve(file, { etag: '"1"', bytesPerSecond: MB });
 test.skipIf(machineMissing)(`#80 down for 10 s in the middle: goes on within 5 s ${where}`, async () => {
   await using net = await wired(() => slowly);
   await net.home.run(['start', net.origin.at('/file.bin')], { under: net.under, env: LONG });
-  await until('some bytes', async () => (await received(net.home)) > MB);
+  await until('some bytes', async () => (await net.home.received()) > MB);
   await net.client.ip('link set wire down');
   await delay(10_000);
-  const before = await received(net.home);
+  const before = await net.home.received();
   await net.client.ip('link set wire up');
   const backAt = Date.now();
-  await until('more bytes', async () => (await received(net.home)) > before, { deadlineMs: 30_000 });
+  await until('more bytes', async () => (await net.home.received()) > before, { deadlineMs: 30_000 });
   const took = Date.now() - backAt;
   figure('down for 10 s', `went on after ${took} ms (bound 5000)`);
   expect(took).toBeLessThan(5000);
@@ -102,7 +96,7 @@ test.skipIf(machineMissing)(`#80 down for 10 s in the middle: goes on within 5 s
 test.skipIf(machineMissing)(`#80 down until all hope is given up, behind a cable that looks whole: goes on within 5 s ${where}`, async () => {
   await using net = await wired(() => slowly);
   await net.home.run(['start', '--stall-timeout', '4s', net.origin.at('/file.bin')], { under: net.under, env: LONG });
-  await until('some bytes', async () => (await received(net.home)) > MB);
+  await until('some bytes', async () => (await net.home.received()) > MB);
   // Nothing changes at the client's end: the server's address is gone.
   await net.server.ip(`addr del ${SERVER}/24 dev wire`);
   await longBackoff(net.home);
@@ -119,7 +113,7 @@ test.skipIf(machineMissing)(`#80 down until all hope is given up, behind a cable
 test.skipIf(machineMissing)(`#80 the address moves in the middle: goes on from the new one within 5 s ${where}`, async () => {
   await using net = await wired(() => slowly);
   await net.home.run(['start', net.origin.at('/file.bin')], { under: net.under, env: LONG });
-  await until('some bytes', async () => (await received(net.home)) > MB);
+  await until('some bytes', async () => (await net.home.received()) > MB);
   await net.client.ip(`addr del ${CLIENT} dev wire`);
   await net.client.ip('addr add 10.9.0.77/24 dev wire');
   const movedAt = Date.now();

@@ -10,7 +10,7 @@ export default defineConfig({
   test: {
     root: dirname(dirname(dirname(fileURLToPath(import.meta.url)))),
     include: ['test/long/**/*.test.ts'],
-    testTimeout: 20 * 60_000 * Math.max(1, SCALE),
+    testTimeout: 40 * 60_000 * Math.max(1, SCALE),
     hookTimeout: 60_000,
     teardownTimeout: 10_000,
     fileParallelism: true,

@@ -15,17 +15,12 @@ const file = content('worker', 6 * MIB);
 const stalled = serve(file, { etag: '"a"', stallAt: 2 * MIB });
 const slowly = serve(file, { etag: '"a"', bytesPerSecond: 2 * MIB });
 
-async function received(home: Home): Promise<number> {
-  const text = await readFile(join(home.sessionDir(), 'progress.json'), 'utf8').catch(() => '{}');
-  return (JSON.parse(text) as { tasks?: Record<string, { received: number }> }).tasks?.['1']?.received ?? 0;
-}
-
 test('#43 a worker that is stopped keeps its session: others say that it does not answer, and it goes on when it is let', async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => slowly);
   await home.run(['start', origin.at('/file.bin')]);
   const pid = (await home.workerPid()) ?? 0;
-  await until('some bytes', async () => (await received(home)) > MIB);
+  await until('some bytes', async () => (await home.received()) > MIB);
   process.kill(pid, 'SIGSTOP');
   const paused = home.spawn(['pause']);
   const added = home.spawn(['start', origin.at('/other.bin')]);
@@ -68,12 +63,12 @@ test.each([['forward', DAY_MS], ['back', -DAY_MS]])('#44 a clock that is set a d
   await writeFile(join(home.root, 'clock.mjs'), CLOCK);
   const policy = { POSTE_POLICY_POLL: '3600', POSTE_POLICY_HOLD: '0' };
   await home.run(['start', '--only-if', 'echo >> checks', origin.at('/file.bin')], { env: policy });
-  await until('some bytes', async () => (await received(home)) === 2 * MIB);
+  await until('some bytes', async () => (await home.received()) === 2 * MIB);
   kill((await home.workerPid()) ?? 0);
   const args = ['--import', join(home.root, 'clock.mjs'), WORKER, 'default'];
   const worker = spawn(process.execPath, args, { env: { ...home.env, ...policy, LC_CLOCK: clock }, stdio: 'ignore' });
   try {
-    await until('it to have what there is', async () => (await received(home)) > 3 * MIB, { deadlineMs: 60_000 });
+    await until('it to have what there is', async () => (await home.received()) > 3 * MIB, { deadlineMs: 60_000 });
     const checks = (await readFile(made, 'utf8')).length;
     await writeFile(clock, String(step));
     await until('the connection to be dropped', () => origin.log[1]?.ended === 'client');
@@ -173,7 +168,7 @@ test('#42 ended as a system without memory does it, by SIGKILL and without a wor
   await using home = await makeHome();
   await using origin = await startOrigin(() => slowly);
   await home.run(['start', origin.at('/file.bin')]);
-  await until('some bytes', async () => (await received(home)) > 2 * MIB);
+  await until('some bytes', async () => (await home.received()) > 2 * MIB);
   kill((await home.workerPid()) ?? 0);
   await until('the worker to be dead', async () => (await home.workerPid()) === null);
   origin.script = () => serve(file, { etag: '"a"' });

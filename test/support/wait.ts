@@ -15,6 +15,7 @@ export async function until<T>(
   const deadline = Date.now() + deadlineMs;
   let last: unknown;
   do {
+    const asked = Date.now();
     try {
       const value = await probe();
       if (isTrue(value)) return value;
@@ -22,7 +23,8 @@ export async function until<T>(
     } catch (error) {
       last = error;
     }
-    await delay(POLL_MS);
+    // A probe that takes long leaves as much time to what it looks at.
+    await delay(Math.max(POLL_MS, Date.now() - asked));
   } while (Date.now() < deadline);
   throw new Error(`waited ${deadlineMs} ms for ${what}; last seen: ${inspect(last, { depth: 4, breakLength: 140 })}`);
 }

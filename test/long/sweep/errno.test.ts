@@ -5,7 +5,7 @@ import { noStrace, trace, type Call, type Tampering, type Traced } from '../../s
 import { Phase, type PhaseName } from './phases.js';
 
 const skipped = noStrace ?? (otherFileSystem() === null ? 'no second file system here' : null);
-const SWEPT: readonly PhaseName[] = ['start', 'worker', 'claim', 'claim elsewhere'];
+const SWEPT: readonly PhaseName[] = ['start', 'worker', 'worker small', 'claim', 'claim elsewhere'];
 /** What a command or a worker may end with when its disk fails. */
 const EXITS: readonly (number | null)[] = [0, 9, 14, 17, 38];
 /** A worker whose disk is full for good waits for room: it is ended, milliseconds after it was started. */
@@ -43,7 +43,7 @@ async function sweep(phase: Phase, wrong: string[]): Promise<number> {
     const { call, errno, forGood } = fault;
     try {
       await phase.begin();
-      const ended = await trace(phase.program, tampering(phase.calls, fault, phase.name === 'worker' && forGood ? PATIENCE_MS : 60_000));
+      const ended = await trace(phase.program, tampering(phase.calls, fault, phase.name.startsWith('worker') && forGood ? PATIENCE_MS : 60_000));
       // How the bytes fall into writes hangs on time: a call that is not made cannot fail.
       if (!ended.log.includes('(INJECTED)')) {
         await phase.workerGone();
@@ -52,7 +52,7 @@ async function sweep(phase: Phase, wrong: string[]): Promise<number> {
       met += 1;
       expectComposure(phase, fault, ended);
       await phase.expectNothingPartial();
-      if (phase.name === 'worker' && !forGood) await expectOutcome(phase, fault);
+      if (phase.name.startsWith('worker') && !forGood) await expectOutcome(phase, fault);
       await phase.carryOn(index % 4 === 3 ? 1 : 0);
     } catch (error) {
       const what = `${phase.name}: ${call.name} ${call.path}${call.to === null ? '' : ` ${call.to}`} #${call.nth} ${errno}${forGood ? ' for good' : ''}`;
@@ -121,10 +121,10 @@ function tampering(calls: readonly Call[], { call, errno, forGood }: Fault, pati
 
 /** It says what is wrong in a line and ends with a code that tells; what failed to sync is not synced again. */
 function expectComposure(phase: Phase, { forGood }: Fault, { code, killed, stderr, log }: Traced): void {
-  const isWaiting = killed && forGood && phase.name === 'worker';
+  const isWaiting = killed && forGood && phase.name.startsWith('worker');
   expect(isWaiting || EXITS.includes(code), `exit ${code}: ${stderr}`).toBe(true);
   const lines = stderr.split('\n').filter(Boolean);
-  if (phase.name !== 'worker' && code !== 0) expect(lines).toEqual([expect.stringMatching(/^poste: /)]);
+  if (!phase.name.startsWith('worker') && code !== 0) expect(lines).toEqual([expect.stringMatching(/^poste: /)]);
   expect(stderr).not.toMatch(/^ +at /m);
   const failed = new Set<string>();
   for (const line of log.split('\n')) {

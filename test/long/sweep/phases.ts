@@ -18,7 +18,7 @@ const LONG_AGO_S = 11 * 60;
 /** Every wait by time alone is short. */
 const ENV = { POSTE_BACKOFF: '0.02' };
 
-export const PHASES = ['start', 'worker', 'worker goes on', 'worker syncs', 'claim', 'claim elsewhere'] as const;
+export const PHASES = ['start', 'worker', 'worker small', 'worker goes on', 'worker syncs', 'claim', 'claim elsewhere'] as const;
 export type PhaseName = (typeof PHASES)[number];
 
 /** A step in the life of one download, which can be taken again and again from the same beginning. */
@@ -49,8 +49,7 @@ export class Phase implements AsyncDisposable {
   }
 
   static async make(name: PhaseName): Promise<Phase> {
-    // Beyond 32 MiB the worker syncs while it receives; less, in slices, makes several writes.
-    const file = content('sweep', name === 'worker syncs' ? 36 * 1024 * 1024 : 400_000);
+    const file = content('sweep', sizeFor(name));
     const origin = await startOrigin(() => serve(file, { etag: '"a"', ...(file.length > 1_000_000 ? {} : { bytesPerSecond: 4_000_000 }) }));
     const home = await makeHome();
     const out = await mkdtemp(join(name === 'claim elsewhere' ? (otherFileSystem() ?? '') : home.root, 'poste-out-'));
@@ -157,7 +156,7 @@ export class Phase implements AsyncDisposable {
 
   /** What a session with one claimed task does not consist of. */
   async #strays(): Promise<string[]> {
-    const own = /^(?:reserve|sessions(\/default(\/(journal\.ndjson|progress\.json|worker\.log|secrets\.json|gen|gen\/\d+|gen\/\d+\.released|inbox|answers|intents|parts|finished|receipts|receipts\/1\.json))?)?)$/;
+    const own = /^(?:reserve|hosts(\/connections)?|sessions(\/default(\/(journal\.ndjson|progress\.json|worker\.log|secrets\.json|gen|gen\/\d+|gen\/\d+\.released|inbox|answers|intents|parts|finished|receipts|receipts\/1\.json))?)?)$/;
     return (await this.home.files()).filter((path) => !own.test(path));
   }
 
@@ -183,6 +182,12 @@ export class Phase implements AsyncDisposable {
     await this.workerGone();
     await cp(home.dir, this.#kept, { recursive: true, preserveTimestamps: true });
   }
+}
+
+/** Beyond 32 MiB the worker syncs while it receives; less, in slices, makes several writes; a small file has no part. */
+function sizeFor(name: PhaseName): number {
+  if (name === 'worker syncs') return 36 * 1024 * 1024;
+  return name === 'worker small' ? 40_000 : 400_000;
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): void {
