@@ -2,7 +2,7 @@ import { Flags, type Interfaces } from '@oclif/core';
 import { DEFAULT_SETTINGS } from '../domain/events.js';
 import { parseDuration, parseRate, parseSize } from '../domain/quantities.js';
 
-const WHEN = ['ac-or-idle', 'ac', 'idle', 'ac-and-idle'] as const;
+export const WHEN = ['ac-or-idle', 'ac', 'idle', 'ac-and-idle'] as const;
 const PRIORITIES = ['high', 'normal', 'low'] as const;
 
 const size = Flags.custom<number>({ helpValue: 'SIZE', parse: (text) => Promise.resolve(parseSize(text)) });

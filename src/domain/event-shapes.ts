@@ -11,6 +11,13 @@ const SETTINGS = {
 };
 export const someSettings = partly(SETTINGS);
 
+const CONDITIONS = {
+  when: orNull(oneOf('ac-or-idle', 'ac', 'idle', 'ac-and-idle')),
+  onlyIf: orNull(text),
+  unmetered: choice,
+  notBefore: orNull(instant),
+  by: orNull(instant),
+};
 const SPEC = {
   url: address,
   urlHash: text,
@@ -22,13 +29,7 @@ const SPEC = {
   cwd: place,
   checksum: orNull(record({ algorithm: oneOf('md5', 'sha1', 'sha256', 'sha512'), hex: text })),
   connections: either(oneOf('auto'), count),
-  conditions: record({
-    when: orNull(oneOf('ac-or-idle', 'ac', 'idle', 'ac-and-idle')),
-    onlyIf: orNull(text),
-    unmetered: choice,
-    notBefore: orNull(instant),
-    by: orNull(instant),
-  }),
+  conditions: record(CONDITIONS),
   onFinish: orNull(text),
   hookTimeoutMs: amount,
   stallTimeoutMs: amount,
@@ -43,6 +44,7 @@ const SPEC = {
 };
 export const wholeSpec = record(SPEC);
 export const someSpec = partly(SPEC);
+export const someConditions = partly(CONDITIONS);
 
 export const errorShape = record({ code: text, message: text, hint: maybe(text), exitCode: count, transient: flag });
 const reason = record({ code: text, message: text, since: instant, nextCheckAt: orNull(instant) });

@@ -1,4 +1,4 @@
-import { errorShape, someSettings, someSpec, wholeSpec } from './event-shapes.js';
+import { errorShape, someConditions, someSettings, someSpec, wholeSpec } from './event-shapes.js';
 import type { Request } from './requests.js';
 import { choice, count, flag, listOf, maybe, oneOf, ordinal, orNull, pairOf, partly, place, record, text, type Shape } from './shape.js';
 
@@ -18,7 +18,7 @@ const SHAPES: Readonly<Record<Request['kind'], Shape>> = {
   resume: record({ names, now: choice }),
   cancel: record({ names, purge: choice }),
   retry: record({ names }),
-  set: record({ names, settings: someSettings, spec: someSpec, url: orNull(record({ redacted: text, hash: text, secret: orNull(text) })) }),
+  set: record({ names, settings: someSettings, spec: someSpec, conditions: maybe(someConditions), url: orNull(record({ redacted: text, hash: text, secret: orNull(text) })) }),
   claimed: record({ claims: listOf(record({ task: ordinal, path: place, sha256: maybe(text) })) }),
   acknowledge: record({ upTo: count }),
   forget: record({ mode: oneOf('settled', 'when-done', 'cancel'), purge: choice }),

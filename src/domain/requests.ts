@@ -5,7 +5,7 @@ import { isForEveryone } from './redirect.js';
 import { again, canRetry } from './retry-task.js';
 import { selectTasks } from './select.js';
 import { hookPending, type Session } from './session.js';
-import { isSettled, type Task, type TaskSecrets, type TaskSpec } from './task.js';
+import { isSettled, type Task, type TaskConditions, type TaskSecrets, type TaskSpec } from './task.js';
 import { originOf } from './url.js';
 
 export interface NewTask {
@@ -36,6 +36,8 @@ export type Request =
       readonly names: readonly string[];
       readonly settings: Partial<SessionSettings>;
       readonly spec: Partial<TaskSpec>;
+      /** Of each task's conditions what is to be another; absent for none. */
+      readonly conditions?: Partial<TaskConditions>;
       /** A new link for the same bytes: joined to what is secret of the task already. */
       readonly url: { readonly redacted: string; readonly hash: string; readonly secret: string | null } | null;
     }
@@ -138,9 +140,9 @@ function retry(session: Session, names: readonly string[]): Decision {
 }
 
 /** A changed task that runs begins again from where it is; one that waited for a new link goes on. */
-function change(session: Session, { names, settings, spec, url }: Request & { kind: 'set' }): Decision {
+function change(session: Session, { names, settings, spec, conditions = {}, url }: Request & { kind: 'set' }): Decision {
   const link = url === null ? {} : { url: url.redacted, urlHash: url.hash };
-  const concernsTasks = Object.keys({ ...spec, ...link }).length > 0;
+  const concernsTasks = Object.keys({ ...spec, ...conditions, ...link }).length > 0;
   const reachable = (task: Task): boolean => !isSettled(task) || (url !== null && task.state.kind === 'failed');
   const tasks = concernsTasks || names.length > 0 ? selectTasks(session, names).filter(reachable) : [];
   if (url !== null && tasks.length !== 1) {
@@ -148,7 +150,7 @@ function change(session: Session, { names, settings, spec, url }: Request & { ki
   }
   const sessionEvents: EventBody[] = Object.keys(settings).length > 0 ? [{ type: 'session.changed', settings }] : [];
   const taskEvents = tasks.flatMap(({ number, state, spec: old }): EventBody[] => [
-    { type: 'task.changed', task: number, spec: { ...spec, ...link, ...(url === null ? {} : keptFor(url.redacted, old)) } },
+    { type: 'task.changed', task: number, spec: { ...spec, ...conditionsWith(old, conditions), ...link, ...(url === null ? {} : keptFor(url.redacted, old)) } },
     ...(url === null ? [] : again(number, state)),
   ]);
   return {
@@ -157,6 +159,10 @@ function change(session: Session, { names, settings, spec, url }: Request & { ki
     links: url === null ? new Map() : new Map(tasks.map(({ number }) => [number, url.secret])),
     answer: { ok: true, tasks: tasks.map(({ number }) => number), existing: [] },
   };
+}
+
+function conditionsWith({ conditions }: TaskSpec, changed: Partial<TaskConditions>): Partial<TaskSpec> {
+  return Object.keys(changed).length === 0 ? {} : { conditions: { ...conditions, ...changed } };
 }
 
 /** Credentials belong to the origin that they were given for. */

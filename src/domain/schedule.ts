@@ -57,7 +57,9 @@ export function schedule(input: ScheduleInput): Schedule {
   const wait: { task: Task; reasons: readonly Reason[] }[] = [];
   const giveUp: Task[] = [];
   let nextAt = Number.POSITIVE_INFINITY;
-  let slots = Math.min(session.settings.jobs, mostTasks) - (running.size - putAway.size);
+  const places = Math.min(session.settings.jobs, mostTasks);
+  let slots = places - (running.size - putAway.size);
+  let kept = 0;
   let turnedAway = 0;
   const atHost = new Map<string, number>();
   const count = (limit: HostLimit | null): void => {
@@ -80,6 +82,8 @@ export function schedule(input: ScheduleInput): Schedule {
     if (unmet === null) continue;
     if (running.has(task.number)) {
       if (unmet.length > 0) stop.push({ task, reasons: unmet });
+      // Only where `jobs` was lowered meanwhile are there more than places.
+      else if (!putAway.has(task.number) && (kept += 1) > places) stop.push({ task, reasons: [jobsReason(session.settings.jobs, now)] });
       continue;
     }
     const other = otherReason(task);
@@ -125,6 +129,10 @@ function timedReasons(task: Task, now: number): Reason[] {
 function limitReason({ origin, whose, most, until }: HostLimit, now: number): Reason {
   const message = whose === 'server' ? `${origin} serves no more than ${most} of our connections at once` : `other sessions download from ${origin}; together they keep to one limit`;
   return { code: 'host-limit', message, since: now, nextCheckAt: until };
+}
+
+function jobsReason(jobs: number, now: number): Reason {
+  return { code: 'jobs-limit', message: `no more than ${jobs} at once are wanted`, since: now, nextCheckAt: null };
 }
 
 function isSame(one: Reason, other: Reason): boolean {

@@ -130,6 +130,13 @@ it('a claim is told which of its tasks are claimed as it asked', () => {
   expect(granted(decide('s', session, 'r', { kind: 'claimed', claims })).tasks).toEqual([9, 6]);
 });
 
+it('set changes of each task’s conditions what is named, and leaves the others', () => {
+  const onlyIf = { when: null, onlyIf: 'true', unmetered: false, notBefore: null, by: null };
+  const session = sessionAfter(CREATED, addedTask(1, { conditions: onlyIf }), addedTask(2));
+  const { events } = decide('s', session, 'r', { kind: 'set', names: ['1'], settings: {}, spec: {}, conditions: { when: 'ac' }, url: null });
+  expect(events).toEqual([{ type: 'task.changed', task: 1, spec: { conditions: { ...onlyIf, when: 'ac' } } }]);
+});
+
 describe('the other commands', () => {
   const EVERY = sessionAfter(...EVERY_STATE);
   const table: readonly [string, Request, unknown][] = [

@@ -43,6 +43,13 @@ describe('what the worker does next', () => {
     expect(numbers(planned({ session, running, putAway: running, hostLimit }).start)).toEqual([3]);
   });
 
+  it('stops those that are too many when jobs are lowered, the last ones first', () => {
+    const session = sessionAfter(CREATED, addedTask(1), addedTask(2), addedTask(3, { priority: 'high' }), { type: 'session.changed', settings: { jobs: 2 } });
+    const plan = planned({ session, running: new Set([1, 2, 3]) });
+    expect(plan.stop.map(({ task, reasons }) => [task.number, reasons[0]?.code])).toEqual([[2, 'jobs-limit']]);
+    expect(planned({ session, running: new Set([1, 2, 3]), putAway: new Set([1]) }).stop).toEqual([]);
+  });
+
   it('tells of a full server those whose turn it would be, and not the queue behind them', () => {
     const session = sessionAfter(CREATED, ...[1, 2, 3, 4, 5, 6, 7, 8].map((number) => addedTask(number)));
     const hostLimit = () => ({ origin: 'https://example.org', whose: 'budget' as const, most: 1, until: 60 });

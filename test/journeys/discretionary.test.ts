@@ -140,3 +140,20 @@ test('a download that was not asked to wait for power does not', async () => {
   const { env } = await machine(home, { ac: 'no', idleSeconds: 0, metered: 'yes', lowPower: 'yes' });
   expect((await home.run(['start', '--wait', origin.at('/file.bin')], { env })).code).toBe(0);
 });
+
+test('set changes the conditions of what is under way, and takes them away', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => partly);
+  const { env } = await machine(home, { ac: 'no', idleSeconds: 1 });
+  await home.run(['start', origin.at('/file.bin')], { env });
+  await until('some bytes', async () => (await home.received()) > MIB / 2);
+  expect((await home.run(['set', '--discretionary'])).code).toBe(0);
+  await until('the transfer to stop', () => origin.open === 0);
+  await until('the reasons', async () => (await waitingFor(home)).join() === 'idle,power');
+  expect((await home.run(['set', '--only-if', 'false', '--no-discretionary'])).code).toBe(0);
+  await until('the other reason', async () => (await waitingFor(home)).join() === 'only-if');
+  origin.script = () => serve(file, { etag: '"a"' });
+  expect((await home.run(['set', '--only-if', ''])).code).toBe(0);
+  expect((await home.run(['attach'], { env })).code).toBe(0);
+  expect(await home.run(['set', '--no-discretionary', '--when', 'ac'])).toMatchObject({ code: 2 });
+});
