@@ -36,6 +36,11 @@ const LONGEST_MS = 1_000;
 const LATEST_BEGIN_MS = 2_000;
 /** The share of what the new connections would bring at the old ones' speed that they must bring. */
 const WORTHWHILE = 0.4;
+/** As many as a browser opens to a server, and as many as a download has at most: each step takes round trips, so there are few. */
+const FEW = 6;
+const MANY = 16;
+/** Of a connection that would have little to bring. */
+const ROUNDED_OFF = 0.25;
 /** What is left must be so many bytes, and more than the present connections bring in so many seconds, to be worth another one. */
 const LEAST_LEFT = 8 * 1024 * 1024;
 const LEAST_SECONDS_LEFT = 0.5;
@@ -47,7 +52,7 @@ export function startGrowth(at: number): Growth {
   return { kind: 'measuring', count: 1, since: at, from: null, before: null, patience: PATIENCE_MS };
 }
 
-/** One, three, six, twelve, sixteen: each step only when the one before it raised the sum. */
+/** One, six, sixteen: each step only when the one before it raised the sum; what rose by less goes back to as many as it takes. */
 export function grown(growth: Growth, sample: GrowthSample): Growth {
   const { at, bytes, haveAllBegun, left, most } = sample;
   if (growth.kind === 'resting') {
@@ -60,9 +65,11 @@ export function grown(growth: Growth, sample: GrowthSample): Growth {
   if (elapsed < LEAST_MS || (bytes - from.bytes < count * LEAST_BYTES && elapsed < LONGEST_MS)) return growth;
   const bytesPerSecond = ((bytes - from.bytes) * 1000) / elapsed;
   if (before !== null && bytesPerSecond < before.bytesPerSecond * (1 + (WORTHWHILE * (count - before.count)) / before.count)) {
-    return { kind: 'resting', count: before.count, until: at + patience, patience: Math.min(2 * patience, LONGEST_PATIENCE_MS) };
+    const enough = Math.ceil((bytesPerSecond / before.bytesPerSecond) * before.count - ROUNDED_OFF);
+    const best = Math.min(Math.max(enough, before.count), count);
+    return { kind: 'resting', count: best, until: at + patience, patience: Math.min(2 * patience, LONGEST_PATIENCE_MS) };
   }
-  const next = Math.min(Math.max(count + 2, 2 * count), most);
+  const next = Math.min(count < FEW ? FEW : MANY, most);
   if (next <= count || left < Math.max(LEAST_LEFT, LEAST_SECONDS_LEFT * bytesPerSecond)) return { kind: 'resting', count: Math.min(count, most), until: at + patience, patience };
   return { kind: 'measuring', count: next, since: at, from: null, before: { count, bytesPerSecond }, patience };
 }
