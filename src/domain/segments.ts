@@ -93,7 +93,7 @@ export interface Stretch {
   readonly bytesPerSecond: number | null;
 }
 
-/** The next bytes for a connection: a gap that nobody is at (`of` is null), or the tail of what the busy connection number `of` is at. */
+/** The next bytes for a connection: of a gap that nobody is at (`of` is null), or of what the busy connection number `of` is at, which then ends where they start. */
 export interface NextStretch {
   readonly start: number;
   readonly end: number;
@@ -103,13 +103,20 @@ export interface NextStretch {
 /** A connection is not worth its request below so many bytes, or so many seconds of another one's work. */
 const LEAST_BYTES = 1024 * 1024;
 const LEAST_SECONDS = 0.5;
+/** While there is plenty, each connection takes so many seconds' work at a time, from the front: what has arrived is then mostly in one piece, which can be digested. */
+const PIECE_SECONDS = 2;
+const LEAST_PIECE_BYTES = 4 * LEAST_BYTES;
 
 /** What a free connection does next, while others are `busy`; `null` when its help would cost more than it brings. */
 export function nextStretch(extents: readonly Extent[], total: number, busy: readonly Stretch[]): NextStretch | null {
   const taken = busy.reduce<readonly Extent[]>(addExtent, extents);
-  const [gap] = gapsOf(taken, total);
-  if (gap !== undefined) return { start: gap.start, end: gap.end ?? total, of: null };
   const usual = mean(busy.flatMap(({ bytesPerSecond }) => (bytesPerSecond === null ? [] : [bytesPerSecond])));
+  const piece = usual === null ? Number.POSITIVE_INFINITY : pieceOf(usual);
+  const [gap] = gapsOf(taken, total);
+  if (gap !== undefined) {
+    const end = gap.end ?? total;
+    return { start: gap.start, end: end - gap.start >= piece + LEAST_BYTES ? gap.start + piece : end, of: null };
+  }
   let longest: { index: number; seconds: number; bytes: number; own: number } | null = null;
   for (const [index, { position, end, bytesPerSecond }] of busy.entries()) {
     const bytes = end - position;
@@ -122,10 +129,18 @@ export function nextStretch(extents: readonly Extent[], total: number, busy: rea
   const victim = longest === null ? undefined : busy[longest.index];
   if (longest === null || victim === undefined) return null;
   const { index, bytes, own } = longest;
+  if (bytes >= 3 * piece) {
+    const start = victim.position + Math.min(pieceOf(own), Math.floor(bytes / 2));
+    return { start, end: Math.min(start + piece, victim.end), of: index };
+  }
   const help = Math.max(own, usual ?? own);
   // Both are to end at the same moment.
   const share = Math.min(bytes - LEAST_BYTES, Math.floor((bytes * help) / (help + own)));
   return { start: victim.end - share, end: victim.end, of: index };
+}
+
+function pieceOf(bytesPerSecond: number): number {
+  return Math.max(LEAST_PIECE_BYTES, Math.floor(PIECE_SECONDS * bytesPerSecond));
 }
 
 /** A connection is far slower than its siblings below this share of their median. */
