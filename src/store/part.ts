@@ -37,6 +37,8 @@ export class PartFile {
   #directorySynced = false;
   #syncing: Promise<void> | null = null;
   #failure: PosteError | null = null;
+  /** What was written and waits for its line. */
+  #noting: { extents: readonly Extent[]; noted: Promise<void> } | null = null;
   /** Lines are appended one after the other, whoever asks. */
   #lines: Promise<void> = Promise.resolve();
 
@@ -94,7 +96,7 @@ export class PartFile {
     await this.#allowance.take(buffers.reduce((sum, { length }) => sum + length, 0));
     const end = await this.#writeAt(buffers, position);
     this.#record = { ...this.#record, written: addExtent(this.#record.written, { start: position, end }) };
-    await this.#append({ w: [position, end] });
+    await this.#noteWritten({ start: position, end });
     this.#unsynced += end - position;
     if (this.#unsynced >= SYNC_BYTES || performance.now() - this.#syncedAt >= SYNC_MS) this.#syncing ??= this.#syncOnce();
     // `#syncOnce` never rejects: what went wrong is in `#failure`.
@@ -181,9 +183,30 @@ export class PartFile {
     return at;
   }
 
-  async #append(line: ExtentLine): Promise<void> {
-    const text = extentLine(line);
+  /** What is written while a line waits for the one before it shares the next. */
+  #noteWritten(extent: Extent): Promise<void> {
+    const waiting = this.#noting;
+    if (waiting !== null) {
+      waiting.extents = addExtent(waiting.extents, extent);
+      return waiting.noted;
+    }
+    const noting = { extents: [extent] as readonly Extent[], noted: Promise.resolve() };
+    this.#noting = noting;
+    noting.noted = this.#appendText(() => {
+      this.#noting = null;
+      return noting.extents.map((written) => extentLine({ w: pair(written) })).join('');
+    });
+    return noting.noted;
+  }
+
+  #append(line: ExtentLine): Promise<void> {
+    return this.#appendText(() => extentLine(line));
+  }
+
+  /** `lines` is asked when the ones before it are written. */
+  async #appendText(lines: () => string): Promise<void> {
     const appended = this.#lines.then(async () => {
+      const text = lines();
       // A line after a torn one would not be believed anyway.
       this.#throwIfFailed();
       await writeFully(this.#extentsHandle, Buffer.from(text), null);
