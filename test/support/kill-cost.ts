@@ -38,18 +38,20 @@ function costsOfFile(path: string, log: readonly LogEntry[], kills: readonly Kil
   const receivedIn = new Int32Array(blocks).fill(-1);
   const again = kills.map(() => 0);
   const connections = kills.map(() => 0);
-  for (const entry of log) {
-    if (entry.path !== path) continue;
-    const life = kills.filter(({ requests }) => requests < entry.n).length;
+  const entries = log.filter((entry) => entry.path === path).map((entry) => ({ ...entry, start: entry.range?.start ?? 0, life: kills.filter(({ requests }) => requests < entry.n).length }));
+  for (const entry of entries) {
+    const { start, life } = entry;
     const cut = cuts.get(entry.n);
     if (cut !== undefined) connections[life] = (connections[life] ?? 0) + 1;
-    const start = entry.range?.start ?? 0;
     const end = start + (cut?.sent ?? entry.bodyBytesSent);
+    // A connection that the client has closed gave its tail to another one, and what the server had sent of that was never read.
+    const thieves = entries.filter((other) => other.life === life && other.n > entry.n && other.start > start).map((other) => other.start);
+    const received = entry.ended === 'client' && cut === undefined ? Math.min(end, ...thieves) : end - (cut?.held ?? 0);
     for (const block of blocksIn(start, end)) {
       const before = receivedIn[block] ?? -1;
       if (before >= 0 && before < life) again[before] = (again[before] ?? 0) + BLOCK_BYTES;
     }
-    for (const block of blocksIn(start, end - (cut?.held ?? 0))) receivedIn[block] = life;
+    for (const block of blocksIn(start, received)) receivedIn[block] = life;
   }
   return kills.map((_, life) => ({ path, connections: Math.max(1, connections[life] ?? 0), again: again[life] ?? 0 })).filter((cost) => cost.again > 0);
 }
