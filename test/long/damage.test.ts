@@ -53,6 +53,11 @@ test('#65 a whole line that means something else: no crash, no hang, no wrong fi
   const roll = dice(66);
   for (const file of await session.stateFiles()) {
     const count = /ndjson|extents/.test(file) ? 60 : 10;
-    await hurtEach(file, misshapen((await session.whole(file)).toString(), Math.round((count * SCALE) / 2), roll));
+    await hurtEach(file, misshapen((await session.whole(file)).toString(), Math.round((count * SCALE) / 2), roll).filter(({ name }) => !isAnotherSecret(file, name)));
   }
 });
+
+/** Sent as it is there, and what comes of it is its server's to say: nothing here could tell it from the true one. */
+function isAnotherSecret(file: string, damage: string): boolean {
+  return basename(file) === 'secrets.json' && /\.(url|headers\.\d+\.1) is "/.test(damage);
+}
