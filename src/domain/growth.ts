@@ -32,6 +32,7 @@ export interface GrowthSample {
 const LEAST_MS = 60;
 const LEAST_BYTES = 256 * 1024;
 const LONGEST_MS = 1_000;
+const CONFIRM_MS = 500;
 /** New connections that bring nothing for so long are measured all the same. */
 const LATEST_BEGIN_MS = 2_000;
 /** The share of what the new connections would bring at the old ones' speed that they must bring. */
@@ -59,12 +60,16 @@ export function grown(growth: Growth, sample: GrowthSample): Growth {
     if (at < growth.until) return growth;
     return { kind: 'measuring', count: Math.min(growth.count, most), since: at, from: { at, bytes }, before: null, patience: growth.patience };
   }
-  const { count, since, from, before, patience } = growth;
+  const { since, from, before, patience } = growth;
+  // The server may have turned the rest of them down.
+  const count = Math.min(growth.count, most);
   if (from === null) return haveAllBegun || at - since >= LATEST_BEGIN_MS ? { ...growth, from: { at, bytes } } : growth;
   const elapsed = at - from.at;
   if (elapsed < LEAST_MS || (bytes - from.bytes < count * LEAST_BYTES && elapsed < LONGEST_MS)) return growth;
   const bytesPerSecond = ((bytes - from.bytes) * 1000) / elapsed;
   if (before !== null && bytesPerSecond < before.bytesPerSecond * (1 + (WORTHWHILE * (count - before.count)) / before.count)) {
+    // Servers that hold a connection back send in bursts: before going back, a longer look.
+    if (elapsed < CONFIRM_MS) return growth;
     const enough = Math.ceil((bytesPerSecond / before.bytesPerSecond) * before.count - ROUNDED_OFF);
     const best = Math.min(Math.max(enough, before.count), count);
     return { kind: 'resting', count: best, until: at + patience, patience: Math.min(2 * patience, LONGEST_PATIENCE_MS) };

@@ -100,8 +100,9 @@ export interface NextStretch {
   readonly of: number | null;
 }
 
-/** A connection is not worth its request below so many bytes, or so many seconds of another one's work. */
+/** A connection is not worth its request below so many seconds of another one's work, and so many bytes: fewer where speeds are known. */
 const LEAST_BYTES = 1024 * 1024;
+const LEAST_TAIL_BYTES = 128 * 1024;
 const LEAST_SECONDS = 0.5;
 /** While there is plenty, each connection takes so many seconds' work at a time, from the front: what has arrived is then mostly in one piece, which can be digested. */
 const PIECE_SECONDS = 2;
@@ -117,12 +118,13 @@ export function nextStretch(extents: readonly Extent[], total: number, busy: rea
     const end = gap.end ?? total;
     return { start: gap.start, end: end - gap.start >= piece + LEAST_BYTES ? gap.start + piece : end, of: null };
   }
+  const least = usual === null ? LEAST_BYTES : LEAST_TAIL_BYTES;
   let longest: { index: number; seconds: number; bytes: number; own: number } | null = null;
   for (const [index, { position, end, bytesPerSecond }] of busy.entries()) {
     const bytes = end - position;
     // A speed that nobody knows is the others'; where nobody knows any, only the bytes count.
     const own = Math.max(1, bytesPerSecond ?? usual ?? LEAST_BYTES);
-    if (bytes >= 2 * LEAST_BYTES && bytes / own >= LEAST_SECONDS && (longest === null || bytes / own > longest.seconds)) {
+    if (bytes >= 2 * least && bytes / own >= LEAST_SECONDS && (longest === null || bytes / own > longest.seconds)) {
       longest = { index, seconds: bytes / own, bytes, own };
     }
   }
@@ -135,7 +137,7 @@ export function nextStretch(extents: readonly Extent[], total: number, busy: rea
   }
   const help = Math.max(own, usual ?? own);
   // Both are to end at the same moment.
-  const share = Math.min(bytes - LEAST_BYTES, Math.floor((bytes * help) / (help + own)));
+  const share = Math.min(bytes - least, Math.floor((bytes * help) / (help + own)));
   return { start: victim.end - share, end: victim.end, of: index };
 }
 

@@ -2,8 +2,9 @@ import type { PartFile } from '../store/part.js';
 
 /** One write and its record. */
 const MOST_BYTES = 256 * 1024;
-/** While a write is under way, the next one waits until it is worth the trouble. */
+/** A write waits until it is worth the trouble, or so long: a slow server sends a few kilobytes at a time. */
 const WORTHWHILE_BYTES = 128 * 1024;
+const LONGEST_WAIT_MS = 50;
 const MOST_WRITES = 3;
 
 /** Takes chunks as they arrive and writes them, several at a time, without copying them together. */
@@ -17,6 +18,7 @@ export class BodyWriter {
   #queued = 0;
   #outstanding = 0;
   #failure: Error | null = null;
+  #timer: NodeJS.Timeout | null = null;
 
   constructor(part: Pick<PartFile, 'write'>, position: number, onWritten: (outstanding: number) => void, onError: (error: Error) => void) {
     this.#part = part;
@@ -40,12 +42,17 @@ export class BodyWriter {
 
   /** Resolves when everything taken is on disk. Rejects with what went wrong in writing. */
   async drain(): Promise<void> {
-    while (this.#writes.size > 0) await Promise.all(this.#writes);
+    this.#start(0);
+    while (this.#writes.size > 0) {
+      await Promise.all(this.#writes);
+      this.#start(0);
+    }
+    if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#failure !== null) throw this.#failure;
   }
 
-  #start(): void {
-    while (this.#queued > 0 && (this.#writes.size === 0 || (this.#writes.size < MOST_WRITES && this.#queued >= WORTHWHILE_BYTES))) {
+  #start(least = WORTHWHILE_BYTES): void {
+    while (this.#queued > 0 && this.#writes.size < MOST_WRITES && this.#queued >= least) {
       const write = this.#write(this.#nextBatch());
       this.#writes.add(write);
       void write.then(() => {
@@ -53,6 +60,11 @@ export class BodyWriter {
         this.#start();
       });
     }
+    if (this.#queued === 0 || this.#timer !== null || this.#writes.size > 0) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#start(0);
+    }, LONGEST_WAIT_MS);
   }
 
   /** Never rejects: a failure is kept for {@link drain} and told at once. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { PosteError, type ErrorCode } from '../domain/errors.js';
 import { grown, startGrowth, type Growth } from '../domain/growth.js';
 import { sampled, startRate, type Rate } from '../domain/rate.js';
@@ -14,6 +15,9 @@ const WORTH_BYTES = 1024 * 1024;
 const YOUNG_MS = 2_000;
 /** How often a slow connection is replaced: after that it is the server's pace. */
 const MOST_REPLACEMENTS = 3;
+/** A connection that takes the place of one that ended, and is turned down, asks again so often, after so long. */
+const MOST_REFUSALS = 2;
+const REFUSED_MS = 500;
 /** How long a server that minded a connection is not asked for as many again. */
 const MINDS_MS = 60_000;
 
@@ -51,6 +55,8 @@ class Connection implements Fetching {
   end: number;
   /** `null` before its first byte. */
   rate: Rate | null = null;
+  /** What it had brought when its rate began to count. */
+  ratedFrom = 0;
   /** Monotonic milliseconds: when it began with its stretch. */
   since = performance.now();
   replacements = 0;
@@ -94,6 +100,8 @@ export class Connections {
   readonly #open = new Set<Connection>();
   readonly #serving = new Set<Promise<void>>();
   readonly #stop = new AbortController();
+  /** Bytes that connections brought which are closed by now. */
+  #earlier = 0;
   #growth: Growth = startGrowth(performance.now());
   /** What the server takes, as far as it has said so. */
   #ceiling = { count: Number.POSITIVE_INFINITY, until: 0 };
@@ -131,6 +139,7 @@ export class Connections {
       .catch((error: unknown) => this.#failed(connection, error instanceof Error ? error : new Error(String(error))))
       .finally(() => {
         this.#open.delete(connection);
+        this.#earlier += connection.brought;
         this.#giveBack(connection);
         this.#serving.delete(serving);
       });
@@ -141,16 +150,30 @@ export class Connections {
   async #serve(connection: Connection, first: Delivery | null): Promise<void> {
     let delivery = first;
     let continues = false;
+    let refusals = 0;
     for (;;) {
       const before = connection.position;
       let wasCut = false;
       try {
         delivery ??= await this.#ask(connection, continues);
-        if (delivery === null) return;
+        if (delivery === null) {
+          // Asked again for what it had: the server may not have noticed yet that the one before is gone.
+          if (connection.brought === 0 || refusals === MOST_REFUSALS || connection.isLeaving || this.#open.size === 1) {
+            this.#turnedDown();
+            return;
+          }
+          refusals += 1;
+          await delay(REFUSED_MS, undefined, { signal: this.#stop.signal });
+          continue;
+        }
+        refusals = 0;
         await this.#receive(connection, delivery);
       } catch (error) {
         if (connection.isLeaving || !(error instanceof Replaced || (isBroken(error) && connection.position - before >= WORTH_BYTES))) throw error;
         connection.abort = new AbortController();
+        // The next connection may be faster or slower.
+        connection.rate = null;
+        connection.ratedFrom = connection.brought;
         wasCut = true;
       } finally {
         delivery?.exchange.discard();
@@ -171,14 +194,11 @@ export class Connections {
 
   async #ask({ position, end, abort }: Connection, continues: boolean): Promise<Delivery | null> {
     try {
-      const delivery = await this.#context.ask({ start: position, end }, continues, AbortSignal.any([this.#context.signal, this.#stop.signal, abort.signal]));
-      if (delivery === null) this.#turnedDown();
-      return delivery;
+      return await this.#context.ask({ start: position, end }, continues, AbortSignal.any([this.#context.signal, this.#stop.signal, abort.signal]));
     } catch (error) {
       // Whatever is wrong with one of several connections, the others tell whether it is wrong with the file.
       if (!(error instanceof PosteError) || this.#open.size === 1) throw error;
       this.#broken = error;
-      this.#turnedDown();
       return null;
     }
   }
@@ -231,8 +251,8 @@ export class Connections {
     if (this.#stop.signal.aborted) return;
     const now = performance.now();
     for (const connection of this.#open) {
-      const { brought, rate } = connection;
-      if (brought > 0) connection.rate = rate === null ? startRate(now, brought) : sampled(rate, now, brought);
+      const { brought, rate, ratedFrom } = connection;
+      if (brought > ratedFrom) connection.rate = rate === null ? startRate(now, brought) : sampled(rate, now, brought);
     }
     const target = this.#target(now);
     const staying = [...this.#open].filter(({ isLeaving }) => !isLeaving);
@@ -261,8 +281,10 @@ export class Connections {
     if (!auto) return most;
     // One that is held back is slow by order, and no more would be faster.
     if (throttle.isLimited) return 1;
-    const haveAllBegun = [...this.#open].every(({ brought }) => brought > 0);
-    this.#growth = grown(this.#growth, { at: now, bytes: part.received, left: total - part.received, haveAllBegun, most });
+    const brought = [...this.#open].map((connection) => connection.brought);
+    const haveAllBegun = brought.every((bytes) => bytes > 0);
+    const arrived = brought.reduce((sum, bytes) => sum + bytes, this.#earlier);
+    this.#growth = grown(this.#growth, { at: now, bytes: arrived, left: total - part.received, haveAllBegun, most });
     return Math.min(this.#growth.count, most);
   }
 }
