@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { lstat, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Session } from '../domain/session.js';
+import type { Task } from '../domain/task.js';
 import { diskError } from './disk-error.js';
 import { readIfThere, removeIfThere, syncDir, systemCode, unlessDamaged, writeFully } from './files.js';
 import { isOwnDir, makeDir } from './own-dir.js';
@@ -71,11 +72,18 @@ export async function removeFinished(temp: TempPaths, task: number): Promise<voi
   if (await isOwnDir(temp.finished)) await rm(temp.finishedDir(task), { recursive: true, force: true });
 }
 
-/** Removes what an owner has left that was killed after it told that a file's time is over. What cannot be removed stays for the next one. */
-export async function sweepExpired(temp: TempPaths, session: Session): Promise<void> {
+/**
+ * Removes what an owner has left that was killed after it told that a file is here, or that its time is over: the record of its part, the file.
+ * What cannot be removed stays for the next one.
+ */
+export async function sweepTold(temp: TempPaths, session: Session): Promise<void> {
+  const stateOf = (name: string): Task['state']['kind'] | undefined => session.tasks.get(Number.parseInt(name, 10))?.state.kind;
   for (const name of await readdir(temp.finished).catch(() => [])) {
-    const task = session.tasks.get(Number(name));
-    if (task?.state.kind === 'expired') await removeFinished(temp, task.number).catch(() => undefined);
+    if (stateOf(name) === 'expired') await removeFinished(temp, Number(name)).catch(() => undefined);
+  }
+  if (!(await isOwnDir(temp.parts).catch(() => false))) return;
+  for (const name of await readdir(temp.parts).catch(() => [])) {
+    if (['finished', 'claimed', 'expired'].includes(stateOf(name) ?? '')) await removeIfThere(join(temp.parts, name)).catch(() => undefined);
   }
 }
 

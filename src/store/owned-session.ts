@@ -12,7 +12,7 @@ import { answerRequest, hasAnswers, pendingIds, readRequest } from './inbox.js';
 import { Journal } from './journal.js';
 import { sweepLeftovers } from './leftovers.js';
 import type { Ownership } from './ownership.js';
-import { removeFinished, sweepExpired } from './finished.js';
+import { removeFinished, sweepTold } from './finished.js';
 import { removeParts } from './part-file.js';
 import { gravePath, tempPaths, type SessionPaths } from './paths.js';
 import { untilRoom } from './room.js';
@@ -35,7 +35,7 @@ export async function openOwned(id: string, paths: SessionPaths, ownership: Owne
   const secrets = await SecretStore.open(paths, patience);
   const journal = await Journal.open(paths.journal, ownership, patience);
   await sweepLeftovers(paths, journal.session?.temp ?? null, Date.now());
-  if (journal.session !== null) await sweepExpired(tempPaths(journal.session.temp), journal.session);
+  if (journal.session !== null) await sweepTold(tempPaths(journal.session.temp), journal.session);
   return { id, paths, ownership, journal, secrets, patience };
 }
 
