@@ -163,7 +163,7 @@ export class Connections {
             return;
           }
           refusals += 1;
-          await delay(REFUSED_MS, undefined, { signal: this.#stop.signal });
+          await delay(REFUSED_MS, undefined, { signal: AbortSignal.any([this.#context.signal, this.#stop.signal]) });
           continue;
         }
         refusals = 0;

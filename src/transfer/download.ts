@@ -18,7 +18,7 @@ import { OverlapDiffers, receive, type Span } from './receive.js';
 import { headerOf } from './part-header.js';
 import { portal, refuse } from './refuse.js';
 import { isSmall, takeSmall } from './small.js';
-import { WORTH_BYTES, type RunningDigest } from './running-digest.js';
+import { FOLLOWED_FROM_BYTES, type RunningDigest } from './running-digest.js';
 import type { Throttle } from './throttle.js';
 import { startDigest } from './verify.js';
 
@@ -243,7 +243,7 @@ export class Download {
     const { total, validators } = part.header;
     const report = (connections: number): void => {
       this.#observer.progress({ received: part.received, total, connections });
-      if (part.received >= WORTH_BYTES) this.#digest ??= startDigest(part, this.#job.spec.checksum?.algorithm ?? null);
+      if (part.received >= FOLLOWED_FROM_BYTES) this.#digest ??= startDigest(part, this.#job.spec.checksum?.algorithm ?? null);
       this.#digest?.advance(bytesAfter(part.extents, 0));
     };
     report(1);

@@ -4,7 +4,7 @@ import type * as Threads from 'node:worker_threads';
 import { Worker } from 'node:worker_threads';
 
 /** A file is followed from so many bytes on; below, to read it once more when it is here costs less than a thread. */
-export const WORTH_BYTES = 16 * 1024 * 1024;
+export const FOLLOWED_FROM_BYTES = 16 * 1024 * 1024;
 /** Bytes between two words to the thread. */
 const STEP_BYTES = 4 * 1024 * 1024;
 

@@ -32,11 +32,9 @@ export class ConnectionBudget {
     return most >= jobs ? null : { origin, most, until: now + LOOK_MS, whose: 'budget' };
   }
 
-  /** While there are transfers: learns at once, then tells and learns every second. */
+  /** While there are transfers: tells and learns every second. */
   begin(): void {
-    if (this.#timer !== null) return;
-    this.#timer = setInterval(() => void this.#tell(), LOOK_MS);
-    void this.#learn();
+    this.#timer ??= setInterval(() => void this.#tell(), LOOK_MS);
   }
 
   /** Also takes back what a worker of this session told before it was killed. */
@@ -50,10 +48,11 @@ export class ConnectionBudget {
   async #tell(): Promise<void> {
     await tellHeld(this.#home, this.#id, this.#live.held(), Date.now()).catch(() => undefined);
     if (this.#timer === null) await this.#forget();
-    else await this.#learn();
+    else await this.learn();
   }
 
-  async #learn(): Promise<void> {
+  /** What the others hold: to be known before the first transfer begins. */
+  async learn(): Promise<void> {
     this.#elsewhere = await heldElsewhere(this.#home, this.#id, Date.now()).catch(() => this.#elsewhere);
   }
 

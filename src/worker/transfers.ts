@@ -65,7 +65,7 @@ export class Transfers {
   readonly #putAway: PutAway;
   /** What lay in temp when the first transfer began; the journal tells of the rest. */
   #inTemp: Promise<ReadonlySet<number>> | null = null;
-  readonly #budget: ConnectionBudget;
+  readonly budget: ConnectionBudget;
   readonly limits: HostLimits;
   readonly networkWatch: NetworkWatch;
 
@@ -75,8 +75,8 @@ export class Transfers {
     this.#temp = tempPaths(temp);
     this.#putAway = new PutAway(context.mostPutAway);
     this.#live = new LiveProgress(owned.paths);
-    this.#budget = new ConnectionBudget(home, owned.id, this.#live);
-    this.limits = new HostLimits(this.#unitMs, this.#budget);
+    this.budget = new ConnectionBudget(home, owned.id, this.#live);
+    this.limits = new HostLimits(this.#unitMs, this.budget);
     this.#admission = new Admission({ home, paths: owned.paths, temp, live: this.#live, lookAgainMs: LOOK_AGAIN['disk-full'] * this.#unitMs });
     this.networkWatch = new NetworkWatch(this.#network, context.onEnd);
   }
@@ -112,7 +112,7 @@ export class Transfers {
 
   start(task: Task): void {
     const abort = new AbortController();
-    this.#budget.begin();
+    this.budget.begin();
     const ended = this.#run(task, abort.signal)
       .catch((error: unknown) => this.#record(task, failure(errorInfo(error))))
       // What cannot even be recorded now is a journal that cannot be written, and that ends the worker's loop.
@@ -122,7 +122,7 @@ export class Transfers {
         this.#putAway.delete(task.number);
         this.#admission.release(task.number);
         this.#live.end(task.number);
-        if (this.#running.size === 0) void this.#budget.end();
+        if (this.#running.size === 0) void this.budget.end();
         this.#context.onEnd();
       });
     this.#running.set(task.number, { basis: basisOf(task), origin: originOfTask(task), startedAt: Date.now(), abort, ended });
@@ -143,7 +143,7 @@ export class Transfers {
   async close(): Promise<void> {
     this.networkWatch.stop();
     await this.stopWhere(() => true);
-    await this.#budget.end();
+    await this.budget.end();
     await this.#live.write();
     await this.#network.close();
   }
@@ -208,7 +208,7 @@ export class Transfers {
     const task = this.#task(number);
     const { connections } = task.spec;
     if (connections !== 'auto') return { most: connections, auto: false };
-    return { most: this.#budget.connections(number, originOfTask(task)), auto: true };
+    return { most: this.budget.connections(number, originOfTask(task)), auto: true };
   }
 
   async #tasksInTemp(): Promise<ReadonlySet<number>> {

@@ -141,6 +141,7 @@ class Shift {
       },
     });
     try {
+      await this.#transfers.budget.learn();
       return await this.#loop();
     } finally {
       this.#isOver = true;

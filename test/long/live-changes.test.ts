@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -71,4 +71,24 @@ test('set --connections and --jobs act at once', async () => {
   figure('live changes', `more connections, fewer, more jobs, fewer: ${times.join(', ')} ms from the command typed`);
   expect(Math.max(...times)).toBeLessThan(SOON_MS);
   expect((await home.status()).tasks[1]?.waiting.map(({ code }) => code)).toEqual(['jobs-limit']);
+});
+
+test('sessions share one budget of downloads at a server: the last to come has one, and says why the others wait', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => serve(file, { etag: '"1"', bytesPerSecond: 64 * 1024 }));
+  const start = (id: string): Promise<unknown> => home.run(['start', '--id', id, ...['a', 'b', 'c'].map((name) => origin.at(`/${id}-${name}.bin`))]);
+  await start('one');
+  await start('two');
+  const answering = (): string[] => origin.log.filter(({ ended }) => ended === 'open').map(({ path }) => path);
+  await until('six downloads', () => new Set(answering()).size === 6);
+  await until('both to have told', async () => (await readdir(join(home.dir, 'hosts', 'connections'))).length === 2);
+  await start('three');
+  const waiting = await until('the reason', async () => {
+    const { tasks } = await home.status('three');
+    const reasons = tasks.flatMap((task) => task.waiting);
+    return reasons.length === 2 && reasons;
+  });
+  expect(waiting.map(({ code }) => code)).toEqual(['host-limit', 'host-limit']);
+  expect(new Set(answering()).size).toBe(7);
+  await until('all to keep to sixteen connections', () => answering().length <= 16);
 });
