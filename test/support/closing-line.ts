@@ -1,10 +1,12 @@
 import type { Reporter, TestCase, TestCollection, TestModule } from 'vitest/node';
 
-/** Says how many tests passed, failed and were skipped, as the very last line of the run; and why one failed as soon as it does. */
+/** Says how many tests passed, failed and were skipped, as the very last line of the run; and which one failed or could not run as soon as it does. */
 export class ClosingLine implements Reporter {
   /** A run of many minutes may not live to its end, where they are told together. */
   onTestCaseResult(test: TestCase): void {
-    for (const { message } of test.result().errors ?? []) process.stdout.write(`failed: ${test.fullName}: ${message}\n`);
+    const { state, errors } = test.result();
+    if (state === 'skipped') process.stdout.write(`skipped: ${test.fullName}\n`);
+    for (const { message } of errors ?? []) process.stdout.write(`failed: ${test.fullName}: ${message}\n`);
   }
 
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
