@@ -5,9 +5,10 @@ export default tseslint.config(
   { ignores: ['dist/', 'test/splice/out/', 'test/bench/out/', 'node_modules/', '**/*.d.ts'] },
   js.configs.recommended,
   {
-    files: ['**/*.js', '**/*.cjs'],
+    files: ['**/*.js', '**/*.mjs', '**/*.cjs'],
     languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', Buffer: 'readonly', setTimeout: 'readonly', performance: 'readonly' } },
   },
+  { files: ['bin/*.js', '**/*.cjs'], languageOptions: { sourceType: 'commonjs' } },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],

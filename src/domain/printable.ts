@@ -26,6 +26,8 @@ function visible(char: string): string {
 /** Never splits a grapheme, and looks no further than the columns it may fill. */
 function shortened(text: string, maxColumns: number): string {
   if (maxColumns < 1) return '';
+  // A column for each character: no need for Segmenter, whose first use takes as long as a short command.
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length <= maxColumns ? text : `${text.slice(0, maxColumns - 1)}…`;
   let width = 0;
   let fits = 0;
   for (const { segment, index } of new Intl.Segmenter().segment(text)) {

@@ -11,27 +11,31 @@ import { take } from '../store/ownership.js';
 import { sessionPaths } from '../store/paths.js';
 
 closeInherited();
-const [id] = process.argv.slice(2);
-const home = process.env['POSTE_HOME'];
+void main();
 
-try {
-  keepToOwner();
-  if (id === undefined || home === undefined) throw new PosteError('usage', 'the worker is started by poste itself');
-  process.title = `poste worker ${id}`;
-  const paths = sessionPaths(home, id);
-  const taken = await take(paths, 'worker', VERSION);
-  if (taken.kind === 'taken') {
-    // Most of the start-up time is undici's: a worker that loses the race never loads it.
-    const { work } = await import('./work.js');
-    await work({ id, home, paths, ownership: taken.ownership, end: signalled() });
+async function main(): Promise<void> {
+  const [id] = process.argv.slice(2);
+  const home = process.env['POSTE_HOME'];
+
+  try {
+    keepToOwner();
+    if (id === undefined || home === undefined) throw new PosteError('usage', 'the worker is started by poste itself');
+    process.title = `poste worker ${id}`;
+    const paths = sessionPaths(home, id);
+    const taken = await take(paths, 'worker', VERSION);
+    if (taken.kind === 'taken') {
+      // Most of the start-up time is undici's: a worker that loses the race never loads it.
+      const { work } = await import('./work.js');
+      await work({ id, home, paths, ownership: taken.ownership, end: signalled() });
+    }
+  } catch (error) {
+    // The session was forgotten meanwhile: there is nothing to do.
+    if (error instanceof PosteError && error.code === 'no-session') process.exit(0);
+    const { code, message, exitCode } = errorInfo(error);
+    console.error(`${new Date().toISOString()} ${code === 'internal' && error instanceof Error ? (error.stack ?? message) : message}`);
+    // At once: as long as it lives this process owns the session, and whatever it left under way keeps it alive.
+    process.exit(exitCode);
   }
-} catch (error) {
-  // The session was forgotten meanwhile: there is nothing to do.
-  if (error instanceof PosteError && error.code === 'no-session') process.exit(0);
-  const { code, message, exitCode } = errorInfo(error);
-  console.error(`${new Date().toISOString()} ${code === 'internal' && error instanceof Error ? (error.stack ?? message) : message}`);
-  // At once: as long as it lives this process owns the session, and whatever it left under way keeps it alive.
-  process.exit(exitCode);
 }
 
 /** Aborts with the first signal that wants this process gone; its name is the reason. */
