@@ -5,6 +5,8 @@ import { originOfTask } from './origins.js';
 
 /** How long a limit counts before more is tried again, in units of the first back-off. */
 const LASTS_UNITS = 600;
+/** Who is turned down is so at once, and what is served comes in at its own pace: bytes of so long before the try count too. */
+const STILL_MS = 1_000;
 
 /**
  * Servers that serve a client only so many connections at once. Learnt from being turned down while the server goes on serving others of
@@ -33,8 +35,8 @@ export class HostLimits {
   turnedDown(task: Task, { startedAt, others, now }: { startedAt: number; others: number; now: number }): boolean {
     const origin = originOfTask(task);
     const served = this.#served.get(origin);
-    if (served === undefined || served.task === task.number || served.at < startedAt) return false;
-    this.#limits.set(origin, { origin, whose: 'server', most: Math.max(1, others), until: now + LASTS_UNITS * this.#unitMs });
+    if (others === 0 || served === undefined || served.task === task.number || served.at < startedAt - STILL_MS) return false;
+    this.#limits.set(origin, { origin, whose: 'server', most: others, until: now + LASTS_UNITS * this.#unitMs });
     return true;
   }
 
