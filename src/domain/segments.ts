@@ -100,49 +100,59 @@ export interface NextStretch {
   readonly of: number | null;
 }
 
-/** A connection is not worth its request below so many seconds of another one's work, and so many bytes: fewer where speeds are known. */
-const LEAST_BYTES = 1024 * 1024;
-const LEAST_TAIL_BYTES = 128 * 1024;
-const LEAST_SECONDS = 0.5;
-/** While there is plenty, each connection takes so many seconds' work at a time, from the front: what has arrived is then mostly in one piece, which can be digested. */
-const PIECE_SECONDS = 2;
-const LEAST_PIECE_BYTES = 4 * LEAST_BYTES;
-
-/** What a free connection does next, while others are `busy`; `null` when its help would cost more than it brings. */
-export function nextStretch(extents: readonly Extent[], total: number, busy: readonly Stretch[]): NextStretch | null {
-  const taken = busy.reduce<readonly Extent[]>(addExtent, extents);
-  const usual = mean(busy.flatMap(({ bytesPerSecond }) => (bytesPerSecond === null ? [] : [bytesPerSecond])));
-  const piece = usual === null ? Number.POSITIVE_INFINITY : pieceOf(usual);
-  const [gap] = gapsOf(taken, total);
-  if (gap !== undefined) {
-    const end = gap.end ?? total;
-    return { start: gap.start, end: end - gap.start >= piece + LEAST_BYTES ? gap.start + piece : end, of: null };
-  }
-  const least = usual === null ? LEAST_BYTES : LEAST_TAIL_BYTES;
-  let longest: { index: number; seconds: number; bytes: number; own: number } | null = null;
-  for (const [index, { position, end, bytesPerSecond }] of busy.entries()) {
-    const bytes = end - position;
-    // A speed that nobody knows is the others'; where nobody knows any, only the bytes count.
-    const own = Math.max(1, bytesPerSecond ?? usual ?? LEAST_BYTES);
-    if (bytes >= 2 * least && bytes / own >= LEAST_SECONDS && (longest === null || bytes / own > longest.seconds)) {
-      longest = { index, seconds: bytes / own, bytes, own };
-    }
-  }
-  const victim = longest === null ? undefined : busy[longest.index];
-  if (longest === null || victim === undefined) return null;
-  const { index, bytes, own } = longest;
-  if (bytes >= 3 * piece) {
-    const start = victim.position + Math.min(pieceOf(own), Math.floor(bytes / 2));
-    return { start, end: Math.min(start + piece, victim.end), of: index };
-  }
-  const help = Math.max(own, usual ?? own);
-  // Both are to end at the same moment.
-  const share = Math.min(bytes - least, Math.floor((bytes * help) / (help + own)));
-  return { start: victim.end - share, end: victim.end, of: index };
+/** Who asks for the next stretch. */
+export interface Helper {
+  /** What it brought so far; `null` while nobody can tell. */
+  readonly bytesPerSecond: number | null;
+  /** How many more connections begin with it. */
+  readonly others: number;
+  /** How long answers take to come. */
+  readonly answerSeconds: number;
 }
 
-function pieceOf(bytesPerSecond: number): number {
-  return Math.max(LEAST_PIECE_BYTES, Math.floor(PIECE_SECONDS * bytesPerSecond));
+/** A stretch is not worth its request below so many bytes, fewer where speeds are known; nor below so many times what the answer takes to come. */
+const LEAST_BYTES = 1024 * 1024;
+const LEAST_TAIL_BYTES = 128 * 1024;
+const ANSWERS = 4;
+const LEAST_SECONDS = 0.1;
+const ENOUGH_SECONDS = 0.5;
+/** While there is plenty, each connection takes so much at a time, from the front: what has arrived is then mostly in one piece, which can be digested. */
+const PIECE_SECONDS = 2;
+const PIECE_BYTES = 4 * LEAST_BYTES;
+
+/**
+ * What a free connection does next, while others are `busy`: so much that all end at the same moment, if their speeds stay what they are.
+ * A request that is cut short costs what is under way, so shares are made small before the end, not cut at the end. `null` when its help would
+ * cost more than it brings.
+ */
+export function nextStretch(extents: readonly Extent[], total: number, busy: readonly Stretch[], helper: Helper): NextStretch | null {
+  const gaps = gapsOf(busy.reduce<readonly Extent[]>(addExtent, extents), total).map(({ start, end }): Extent => ({ start, end: end ?? total }));
+  const usual = mean(busy.flatMap(({ bytesPerSecond }) => (bytesPerSecond === null ? [] : [bytesPerSecond])));
+  // A speed that nobody knows is the others'; where nobody knows any, all are equal.
+  const speedOf = ({ bytesPerSecond }: { readonly bytesPerSecond: number | null }): number => Math.max(1, bytesPerSecond ?? usual ?? LEAST_BYTES);
+  const own = speedOf(helper);
+  const left = busy.reduce((sum, { position, end }) => sum + end - position, coveredBytes(gaps));
+  const seconds = left / busy.reduce((sum, stretch) => sum + speedOf(stretch), own * (1 + helper.others));
+  const leastSeconds = Math.min(ENOUGH_SECONDS, Math.max(LEAST_SECONDS, ANSWERS * helper.answerSeconds));
+  const least = usual === null ? LEAST_BYTES : LEAST_TAIL_BYTES;
+  const piece = Math.max(least, Math.floor(leastSeconds * own), shareOf(own, seconds));
+  const upTo = ({ start, end }: Extent): number => (end - start >= piece + least ? start + piece : end);
+  const [gap] = gaps;
+  if (gap !== undefined) return { start: gap.start, end: upTo(gap), of: null };
+  let longest: { readonly index: number; readonly seconds: number; readonly start: number; readonly end: number } | null = null;
+  for (const [index, stretch] of busy.entries()) {
+    const { position, end } = stretch;
+    const speed = speedOf(stretch);
+    const start = position + Math.max(least, shareOf(speed, seconds));
+    if (end - start >= least && (longest === null || (end - position) / speed > longest.seconds)) longest = { index, seconds: (end - position) / speed, start, end };
+  }
+  // Without speeds only the bytes count.
+  if (longest === null || (usual !== null && longest.seconds - seconds < leastSeconds)) return null;
+  return { start: longest.start, end: upTo(longest), of: longest.index };
+}
+
+function shareOf(bytesPerSecond: number, seconds: number): number {
+  return Math.floor(Math.min(seconds * bytesPerSecond, Math.max(PIECE_BYTES, PIECE_SECONDS * bytesPerSecond)));
 }
 
 /** A connection is far slower than its siblings below this share of their median. */

@@ -21,6 +21,8 @@ export interface Asked {
   /** `host[:port]` of each redirect, then of the answer. */
   readonly hosts: readonly string[];
   readonly tls: TlsProof;
+  /** How long it took to come, redirects and all. */
+  readonly answerMs: number;
 }
 
 const DEFAULT_USER_AGENT = 'poste';
@@ -36,6 +38,7 @@ export async function ask(
   network: Network,
   signal: AbortSignal,
 ): Promise<Asked> {
+  const began = performance.now();
   const chain = [new URL(secrets.url ?? spec.url)];
   for (;;) {
     signal.throwIfAborted();
@@ -58,7 +61,7 @@ export async function ask(
     }
     try {
       const tls = tlsProof(chain.map(({ protocol }) => protocol), spec.insecure);
-      return { exchange, answer: readAnswer(status, fields), fields, statusText, hosts: chain.map(({ host }) => host), tls };
+      return { exchange, answer: readAnswer(status, fields), fields, statusText, hosts: chain.map(({ host }) => host), tls, answerMs: performance.now() - began };
     } catch (error) {
       exchange.discard();
       throw error;

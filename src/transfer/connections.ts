@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { PosteError, type ErrorCode } from '../domain/errors.js';
 import { grown, startGrowth, type Growth } from '../domain/growth.js';
-import { sampled, startRate, type Rate } from '../domain/rate.js';
-import { laggard, nextStretch, type NextStretch, type Segment, type Stretch } from '../domain/segments.js';
+import { sampled, startRate } from '../domain/rate.js';
+import { laggard, nextStretch, type NextStretch, type Segment } from '../domain/segments.js';
 import type { PartFile } from '../store/part.js';
+import { Connection, Replaced } from './connection.js';
 import type { Exchange } from './exchange.js';
-import { receive, type Fetching, type Span } from './receive.js';
+import { receive, type Span } from './receive.js';
 import type { Throttle } from './throttle.js';
 
 const TICK_MS = 50;
@@ -24,6 +25,7 @@ const MINDS_MS = 60_000;
 /** An answer that goes on with the version that is here, and what is to be done with it. */
 export interface Delivery {
   readonly exchange: Exchange;
+  readonly answerMs: number;
   readonly span: Span;
 }
 
@@ -46,54 +48,6 @@ export interface ConnectionsContext {
 
 const BROKEN: ReadonlySet<ErrorCode> = new Set(['network', 'dns', 'proxy', 'stalled']);
 
-/** Why a connection is given up although nothing went wrong with it. */
-class Replaced extends Error {}
-
-class Connection implements Fetching {
-  start: number;
-  position: number;
-  end: number;
-  /** `null` before its first byte. */
-  rate: Rate | null = null;
-  /** What it had brought when its rate began to count. */
-  ratedFrom = 0;
-  /** Monotonic milliseconds: when it began with its stretch. */
-  since = performance.now();
-  replacements = 0;
-  abort = new AbortController();
-  isLeaving = false;
-  #earlier = 0;
-
-  constructor({ start, end }: { start: number; end: number }) {
-    this.start = start;
-    this.position = start;
-    this.end = end;
-  }
-
-  /** Bytes, over all its stretches. */
-  get brought(): number {
-    return this.#earlier + this.position - this.start;
-  }
-
-  get stretch(): Stretch {
-    const { start, position, end, rate } = this;
-    return { start, position, end, bytesPerSecond: rate?.bytesPerSecond ?? null };
-  }
-
-  move({ start, end }: { start: number; end: number }): void {
-    this.#earlier = this.brought;
-    this.start = start;
-    this.position = start;
-    this.end = end;
-    this.since = performance.now();
-  }
-
-  /** Gives up the answer under way. */
-  replace(): void {
-    this.abort.abort(new Replaced('given up for another connection'));
-  }
-}
-
 /** The connections of one download, side by side, each at a stretch of its own: as many as help. */
 export class Connections {
   readonly #context: ConnectionsContext;
@@ -103,6 +57,10 @@ export class Connections {
   /** Bytes that connections brought which are closed by now. */
   #earlier = 0;
   #growth: Growth = startGrowth(performance.now());
+  /** As many as there may soon be. */
+  #expected = 1;
+  /** How long answers take to come, about. */
+  #answerMs: number | null = null;
   /** What the server takes, as far as it has said so. */
   #ceiling = { count: Number.POSITIVE_INFINITY, until: 0 };
   #failure: Error | null = null;
@@ -185,7 +143,7 @@ export class Connections {
         if (connection.position === before && !wasCut) return;
         continue;
       }
-      const next = this.#next();
+      const next = connection.isLeaving ? null : this.#next(connection);
       if (next === null) return;
       connection.move(next);
       continues = false;
@@ -203,7 +161,8 @@ export class Connections {
     }
   }
 
-  async #receive(connection: Connection, { exchange, span }: Delivery): Promise<void> {
+  async #receive(connection: Connection, { exchange, span, answerMs }: Delivery): Promise<void> {
+    this.#answerMs = ((this.#answerMs ?? answerMs) + answerMs) / 2;
     const { part, throttle, onWritten } = this.#context;
     const leave = AbortSignal.any([this.#stop.signal, connection.abort.signal]);
     const abort = (): void => exchange.abort(leave.reason as Error);
@@ -238,9 +197,11 @@ export class Connections {
     for (const other of this.#open) if (other.end === start && !other.isLeaving) other.end = end;
   }
 
-  #next(): NextStretch | null {
-    const busy = [...this.#open];
-    const next = nextStretch(this.#context.part.extents, this.#context.total, busy.map(({ stretch }) => stretch));
+  /** For one that has brought what it was at, or a new one. */
+  #next(connection: Connection | null): NextStretch | null {
+    const busy = [...this.#open].filter((other) => other !== connection);
+    const helper = { bytesPerSecond: connection?.stretch.bytesPerSecond ?? null, others: Math.max(0, this.#expected - busy.length - 1), answerSeconds: (this.#answerMs ?? 0) / 1000 };
+    const next = nextStretch(this.#context.part.extents, this.#context.total, busy.map(({ stretch }) => stretch), helper);
     const victim = next?.of === null || next === null ? undefined : busy[next.of];
     if (next !== null && victim !== undefined) victim.end = next.start;
     return next;
@@ -254,19 +215,21 @@ export class Connections {
       const { brought, rate, ratedFrom } = connection;
       if (brought > ratedFrom) connection.rate = rate === null ? startRate(now, brought) : sampled(rate, now, brought);
     }
-    const target = this.#target(now);
-    const staying = [...this.#open].filter(({ isLeaving }) => !isLeaving);
-    for (let count = staying.length; count < target; count += 1) {
-      const next = this.#next();
+    const { most, helpful, expected } = this.#limits(now);
+    this.#expected = expected;
+    const open = [...this.#open];
+    for (const [index, connection] of open.entries()) connection.isLeaving = index >= helpful;
+    for (let count = open.length; count < helpful; count += 1) {
+      const next = this.#next(null);
       if (next === null) break;
       this.#begin(next, null);
     }
-    for (const connection of staying.slice(target)) {
-      connection.isLeaving = true;
+    // Those that only do not help fetch what they have asked for: it is under way. Those that are not allowed end.
+    for (const connection of open.slice(most)) {
       connection.end = connection.position;
       connection.replace();
     }
-    const grownUp = staying.filter(({ since, replacements }) => now - since > YOUNG_MS && replacements < MOST_REPLACEMENTS);
+    const grownUp = open.filter(({ since, replacements, isLeaving }) => !isLeaving && now - since > YOUNG_MS && replacements < MOST_REPLACEMENTS);
     const slow = grownUp[laggard(grownUp.map(({ stretch }) => stretch)) ?? grownUp.length];
     if (slow === undefined) return;
     slow.replacements += 1;
@@ -274,18 +237,20 @@ export class Connections {
     slow.replace();
   }
 
-  #target(now: number): number {
+  /** How many connections there may be, how many of them help, and how many that may be soon. */
+  #limits(now: number): { readonly most: number; readonly helpful: number; readonly expected: number } {
     const { part, total, throttle, wanted } = this.#context;
     const { most: allowed, auto } = wanted();
     const most = now < this.#ceiling.until ? Math.min(allowed, this.#ceiling.count) : allowed;
-    if (!auto) return most;
+    if (!auto) return { most, helpful: most, expected: most };
     // One that is held back is slow by order, and no more would be faster.
-    if (throttle.isLimited) return 1;
+    if (throttle.isLimited) return { most: 1, helpful: 1, expected: 1 };
     const brought = [...this.#open].map((connection) => connection.brought);
     const haveAllBegun = brought.every((bytes) => bytes > 0);
     const arrived = brought.reduce((sum, bytes) => sum + bytes, this.#earlier);
     this.#growth = grown(this.#growth, { at: now, bytes: arrived, left: total - part.received, haveAllBegun, most });
-    return Math.min(this.#growth.count, most);
+    const helpful = Math.min(this.#growth.count, most);
+    return { most, helpful, expected: this.#growth.kind === 'measuring' ? most : helpful };
   }
 }
 

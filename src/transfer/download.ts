@@ -252,7 +252,7 @@ export class Download {
       if (total !== null && isProvable && asked.answer.status === 206 && this.#job.connections !== undefined) {
         const ask = (segment: Segment, continues: boolean, signal: AbortSignal): Promise<Delivery | null> => this.#another(part, segment, continues, signal);
         const context = { part, total, wanted: this.#job.connections, throttle: this.#throttle, ask, onWritten: report, signal: this.#signal };
-        await new Connections(context).run({ exchange: asked.exchange, span });
+        await new Connections(context).run({ ...asked, span });
       } else await receive(asked.exchange, part, span, this.#throttle, () => report(1));
       return true;
     } catch (error) {
@@ -272,7 +272,7 @@ export class Download {
     for (;;) {
       const mode = this.#mode;
       const { asked, verdict } = await this.#inquire(part, segment, continues, signal);
-      if (verdict.kind === 'append') return { exchange: asked.exchange, span: await join(part, { asked, verdict }, segment, continues, sizeLimit(this.#job.spec)) };
+      if (verdict.kind === 'append') return { ...asked, span: await join(part, { asked, verdict }, segment, continues, sizeLimit(this.#job.spec)) };
       asked.exchange.discard();
       const restart = verdict.kind === 'again' || verdict.kind === 'begin' ? verdict.restart : null;
       if (restart?.changed === true) {
