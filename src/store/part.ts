@@ -9,10 +9,10 @@ import { replaceFile, syncDir, writeFully } from './files.js';
 import type { TempPaths } from './paths.js';
 
 /**
- * A sync begins after so many bytes or milliseconds; writing waits for it at twice the bytes. With what a server sends into buffers
- * meanwhile (some MiB on loopback) that stays below the bound after a power cut, 64 MiB.
+ * A sync begins after so many bytes or milliseconds; writing waits for it at twice the bytes. With what sixteen connections hold and write
+ * meanwhile (22 MiB at most) that stays below the bound after a power cut, 64 MiB.
  */
-const SYNC_BYTES = 26 * 1024 * 1024;
+const SYNC_BYTES = 20 * 1024 * 1024;
 const SYNC_MS = 10_000;
 /** An extents file longer than this is written anew, shorter. */
 const LONG_RECORD = 1024 * 1024;

@@ -21,8 +21,8 @@ beforeAll(async () => {
 });
 afterAll(() => certificates[Symbol.asyncDispose]());
 
-test.runIf(CHOSEN)('the storm of the seed given ends right', async () => {
-  const [first = 0, last = first] = (CHOSEN ?? '').split('-').map(Number);
+if (CHOSEN !== undefined) test('the storm of the seed given ends right', async () => {
+  const [first = 0, last = first] = CHOSEN.split('-').map(Number);
   const report = await runStorms(range(first, last), certificates);
   console.log(report.storms.map(({ story }) => story).join('\n'));
   console.log(`${report.kills} kills, at most ${report.mostDescriptors} descriptors`, [...report.failures.entries()]);
