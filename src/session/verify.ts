@@ -39,7 +39,9 @@ export async function verify(receiptPath: string, path: string | null, cwd: stri
     if (told === null) throw diskError(error, printable(from));
     return told;
   });
-  const receipt = read ?? (await toldByJournal(from));
+  // Also one of before the claim: the power may have taken what the claim noted in it.
+  const isLate = read === null || (path === null && read.claimedTo === null);
+  const receipt = (isLate ? await toldByJournal(from) : null) ?? read;
   if (receipt === null) throw new PosteError('usage', `there is no receipt ${printable(from)}`, { hint: 'claim --json and status --json name them' });
   const file = path === null ? receipt.claimedTo : resolve(cwd, path);
   if (file === null) {

@@ -68,12 +68,14 @@ test('a receipt tells how each byte came and what vouches for it; verify compare
 test('#64 receipts that the power took are made again; verify does without them meanwhile', { timeout: 120_000 }, async () => {
   await using origin = await startOrigin(() => serve(content('power', 20_000), { etag: '"1"' }));
   await using home = await makeHome();
-  const { claimed } = (await home.run(['start', '--wait', '--json', '--to', './', origin.at('/a'), origin.at('/b')])).json<ClaimAnswer>();
-  const [a = { path: '', receipt: '' }, b = a] = claimed;
+  const { claimed } = (await home.run(['start', '--wait', '--json', '--to', './', origin.at('/a'), origin.at('/b'), origin.at('/d')])).json<ClaimAnswer>();
+  const [a = { path: '', receipt: '' }, b = a, d = a] = claimed;
   const before = JSON.parse(await readFile(a.receipt, 'utf8')) as Record<string, unknown>;
   await rm(a.receipt);
   await writeFile(b.receipt, '');
-  for (const { path, receipt } of [a, b]) expect(await home.run(['verify', receipt])).toMatchObject({ code: 0, stdout: `${path}: ok\n` });
+  // What it was before the claim.
+  await writeFile(d.receipt, JSON.stringify({ ...(JSON.parse(await readFile(d.receipt, 'utf8')) as object), claimedTo: null, claimedAt: null }));
+  for (const { path, receipt } of [a, b, d]) expect(await home.run(['verify', receipt])).toMatchObject({ code: 0, stdout: `${path}: ok\n` });
   // Every owner so far is of another boot from here on.
   const generations = join(home.dir, 'sessions', 'default', 'gen');
   for (const name of await readdir(generations)) {
@@ -83,4 +85,5 @@ test('#64 receipts that the power took are made again; verify does without them 
   expect((await home.run(['start', '--wait', origin.at('/c')])).code).toBe(0);
   expect(JSON.parse(await readFile(a.receipt, 'utf8'))).toEqual({ ...before, finishedAt: expect.any(String) as string, claimedAt: expect.any(String) as string });
   expect(JSON.parse(await readFile(b.receipt, 'utf8'))).toMatchObject({ task: 2, etag: '"1"', claimedTo: b.path });
+  expect(JSON.parse(await readFile(d.receipt, 'utf8'))).toMatchObject({ task: 3, claimedTo: d.path });
 });

@@ -49,12 +49,15 @@ function* lostBlocks(log: readonly LogEntry[], kills: readonly Kill[], blocks: n
     const { start, life } = entry;
     const cut = cuts.get(entry.n);
     const end = start + (cut?.sent ?? entry.bodyBytesSent);
-    // A connection that the client has closed gave its tail to another one, and what the server had sent of that was never read.
+    // What another connection asked for had been taken from this one, and what the server had sent of that was never read.
     const thieves = entries.filter((other) => other.life === life && other.n > entry.n && other.start > start).map((other) => other.start);
-    const received = entry.ended === 'client' && cut === undefined ? Math.min(end, ...thieves) : end - (cut?.held ?? 0);
+    const received = Math.min(end - (cut?.held ?? 0), ...thieves);
     for (const block of blocksIn(start, end)) {
       const before = entries[receivedBy[block] ?? -1];
-      if (before !== undefined && before.life < life) yield { kill: before.life, connection: before.connection };
+      if (before === undefined || before.life >= life) continue;
+      yield { kill: before.life, connection: before.connection };
+      // Whatever becomes of it now: that kill has cost it once.
+      receivedBy[block] = -1;
     }
     for (const block of blocksIn(start, received)) receivedBy[block] = index;
   }

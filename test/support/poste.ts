@@ -232,10 +232,10 @@ class Running {
   }
 }
 
-/** kill -9; a process that is gone already is fine. */
-export function kill(pid: number): void {
+/** kill -9, or another signal; a process that is gone already is fine. */
+export function kill(pid: number, signal: 'SIGKILL' | 'SIGSTOP' = 'SIGKILL'): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
   } catch {
     // Gone.
   }

@@ -129,7 +129,7 @@ export class Machine implements AsyncDisposable {
         // A process that has ended and was not reaped has no namespace any more.
         if ((await readlink(`/proc/${entry}/ns/mnt`).catch(() => '')) === ours) running.push(Number(entry));
       }
-      running.forEach(kill);
+      running.forEach((pid) => kill(pid));
       return running.length === 0;
     });
   }

@@ -61,7 +61,7 @@ export class SessionWorker {
   async freeze(): Promise<boolean> {
     const pid = this.#pid;
     if (pid === null || !(await this.lives())) return false;
-    process.kill(pid, 'SIGSTOP');
+    kill(pid, 'SIGSTOP');
     while ((await stateOf(pid)) !== 'T') {
       if (!(await this.lives())) return false;
       await delay(1);
