@@ -3,17 +3,24 @@ import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { sha256, startOrigin, type Origin } from '../support/origin.js';
+import { heldBytes } from '../support/socket-queues.js';
 import { until } from '../support/wait.js';
 import type { Client } from './clients.js';
 import type { Schedule } from './schedules.js';
 
 /** How a client came out of a schedule. */
 export type Cell =
-  | { readonly kind: 'right'; readonly refetched: number; readonly connectionsCut: number }
+  | { readonly kind: 'right'; readonly refetched: number; readonly cut: Cut }
   /** Exit code 0, and a file that the server never had. */
   | { readonly kind: 'wrong'; readonly how: 'mixed' | 'short' | 'a page' | 'no file'; readonly refetched: number }
   /** It never ended with 0. */
   | { readonly kind: 'error'; readonly exitCode: number | string };
+
+/** What an interruption met: connections, and bytes of theirs that were sent and not received. */
+interface Cut {
+  readonly connections: number;
+  readonly unread: number;
+}
 
 /** A user runs the command again until it says that it has the file, but not for ever. */
 const MOST_RUNS = 6;
@@ -29,28 +36,29 @@ export async function runCell(schedule: Schedule, client: Client, mostMs: number
     const interruption = interrupt(schedule, origin, runs, deadline);
     let exitCode: number | string = 'hangs';
     for (let run = 1; run <= MOST_RUNS && exitCode !== 0 && Date.now() < deadline; run += 1) exitCode = await runs.run(deadline);
-    const connectionsCut = await interruption;
+    const cut = await interruption;
     await runs.endBackground();
     const refetched = origin.refetched(schedule.versions[0]?.length ?? 0);
-    return exitCode === 0 ? judged(await fileIn(join(dir, 'work')), schedule.versions, { refetched, connectionsCut }) : { kind: 'error', exitCode };
+    return exitCode === 0 ? judged(await fileIn(join(dir, 'work')), schedule.versions, { refetched, cut }) : { kind: 'error', exitCode };
   } finally {
     await origin.close();
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
-/** Half of the file was sent: now it happens. Resolves with the connections that it ended. @throws Error when the client ends before */
-async function interrupt({ interruption, after, versions }: Schedule, origin: Origin, runs: Runs, deadline: number): Promise<number> {
-  if (interruption === null || after === undefined) return 0;
+/** Half of the file was sent: now it happens. @throws Error when the client ends before */
+async function interrupt({ interruption, after, versions }: Schedule, origin: Origin, runs: Runs, deadline: number): Promise<Cut> {
+  if (interruption === null || after === undefined) return { connections: 0, unread: 0 };
   const half = (versions[0]?.length ?? 0) / 2;
   await until('half of the file to be sent', () => origin.bodyBytesSent >= half, { deadlineMs: deadline - Date.now() });
   origin.script = after();
-  const open = origin.log.filter(({ ended }) => ended === 'open').length;
+  const connections = origin.log.filter(({ ended }) => ended === 'open').length;
+  const unread = [...heldBytes(origin.port).values()].reduce((sum, bytes) => sum + bytes, 0);
   if (interruption === 'reset') {
     await origin.down();
     await origin.up();
   } else await runs.kill();
-  return open;
+  return { connections, unread };
 }
 
 class Runs {
@@ -112,9 +120,9 @@ async function fileIn(dir: string): Promise<Buffer | null> {
   return newest === undefined ? null : readFile(join(dir, newest));
 }
 
-function judged(bytes: Buffer | null, versions: readonly Buffer[], { refetched, connectionsCut }: { refetched: number; connectionsCut: number }): Cell {
+function judged(bytes: Buffer | null, versions: readonly Buffer[], { refetched, cut }: { refetched: number; cut: Cut }): Cell {
   if (bytes === null) return { kind: 'wrong', how: 'no file', refetched };
-  if (versions.some((version) => sha256(version) === sha256(bytes))) return { kind: 'right', refetched, connectionsCut };
+  if (versions.some((version) => sha256(version) === sha256(bytes))) return { kind: 'right', refetched, cut };
   const isShort = versions.some((version) => version.subarray(0, bytes.length).equals(bytes));
   const isPage = bytes.subarray(0, 9).toString().toLowerCase() === '<!doctype';
   return { kind: 'wrong', how: isPage ? 'a page' : isShort ? 'short' : 'mixed', refetched };
