@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
  * Keeps a connection's bytes from undici without undici knowing. Its own pause is not safe: when the other side ends the
  * connection while an answer that ends with it is paused, undici 7 fails an assertion (`!this.paused`) in an event handler,
  * where nobody can catch it, and the process dies. A socket that has nothing to read for a while is nothing new to it, and the
- * socket stops reading by itself when its buffer (64 KiB) is full.
+ * socket stops reading by itself when its buffer is full (64 KiB and one read).
  */
 export class Gate {
   readonly #socket: Socket;

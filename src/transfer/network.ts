@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { Agent, Pool, ProxyAgent, type Dispatcher } from 'undici';
+import { Agent, buildConnector, Pool, ProxyAgent, type Dispatcher } from 'undici';
 import { PosteError } from '../domain/errors.js';
 import { printable } from '../domain/printable.js';
 import { proxyFor, type Peer } from '../domain/proxy.js';
 import type { TaskSecrets, TaskSpec } from '../domain/task.js';
 import type { Exchange } from './exchange.js';
+import { socketReads } from './socket-reads.js';
 
 const CONNECT_TIMEOUT_MS = 30_000;
 /** How long one address of a host may keep the next one waiting: a dead IPv6 route must cost less than a second. */
@@ -20,6 +21,12 @@ export class Network {
   /** Replaced by others: they end what is under way, and take nothing new. */
   readonly #retired = new Set<Dispatcher>();
   readonly #exchanges = new Map<Exchange, Peer>();
+  readonly #isLimited: () => boolean;
+
+  /** `isLimited`: whether a rate holds at this moment. */
+  constructor(isLimited: () => boolean) {
+    this.#isLimited = isLimited;
+  }
 
   /**
    * What sends requests to `url` for a task. `isHome`: it is the origin that the task's credentials are for. Its client certificate is
@@ -36,7 +43,7 @@ export class Network {
     const key = JSON.stringify([proxy, tls, spec.insecure, own === null ? null : url.origin]);
     let dispatcher = this.#dispatchers.get(key);
     if (dispatcher === undefined) {
-      dispatcher = makeDispatcher(proxy, { ...tls, rejectUnauthorized: !spec.insecure });
+      dispatcher = makeDispatcher(proxy, this.#isLimited, { ...tls, rejectUnauthorized: !spec.insecure });
       this.#dispatchers.set(key, dispatcher);
     }
     return dispatcher;
@@ -106,9 +113,13 @@ async function readPem(what: string, path: string): Promise<string> {
   }
 }
 
-function makeDispatcher(proxy: string | null, tls: TlsFiles & { readonly rejectUnauthorized: boolean }): Dispatcher {
+function makeDispatcher(proxy: string | null, isLimited: () => boolean, tls: TlsFiles & { readonly rejectUnauthorized: boolean }): Dispatcher {
   const timeouts = { timeout: CONNECT_TIMEOUT_MS, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS };
-  if (proxy === null) return new Agent({ ...CLIENT, connect: { ...timeouts, ...tls } });
+  if (proxy === null) {
+    const plain = buildConnector({ ...timeouts, ...socketReads(isLimited) });
+    const secure = buildConnector({ ...timeouts, ...tls });
+    return new Agent({ ...CLIENT, connect: (options, done) => (options.protocol === 'https:' ? secure : plain)(options, done) });
+  }
   if (!URL.canParse(proxy)) throw new PosteError('proxy', 'the proxy address is not a URL', { hint: 'check --proxy and HTTPS_PROXY' });
   const { username, password } = new URL(proxy);
   const token = `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}`;

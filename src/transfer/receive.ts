@@ -6,8 +6,8 @@ import type { Exchange } from './exchange.js';
 import type { Throttle } from './throttle.js';
 
 /** Bytes that are here but not on disk: reading stops above the first and goes on below the second (refetch bound: 1 MiB). */
-const HOLD_ABOVE = 640 * 1024;
-const RELEASE_BELOW = 256 * 1024;
+const HOLD_ABOVE = 448 * 1024;
+const RELEASE_BELOW = 192 * 1024;
 /** What a connection reads beyond its own stretch, to be compared with what another one has brought of it. */
 export const TAIL_BYTES = 16 * 1024;
 

@@ -56,8 +56,8 @@ export interface TransferContext {
 export class Transfers {
   readonly #context: TransferContext;
   readonly #temp: TempPaths;
-  readonly #network = new Network();
   readonly #throttle = new Throttle();
+  readonly #network = new Network(() => this.#throttle.isLimited);
   readonly #live: LiveProgress;
   readonly #unitMs = parseBackoff(process.env);
   readonly #admission: Admission;

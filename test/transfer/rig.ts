@@ -46,8 +46,8 @@ export interface RunOptions {
 export async function makeRig(spec: Partial<TaskSpec>, secrets: TaskSecrets = {}): Promise<Rig> {
   const dir = await mkdtemp(join(tmpdir(), 'poste-transfer-'));
   const temp = tempPaths(dir);
-  const network = new Network();
   const throttle = new Throttle();
+  const network = new Network(() => throttle.isLimited);
   const told: Told = { names: [], representations: [], restarts: [], verifications: 0 };
   const run = ({ signal, bootId = 'boot', hadBytes = false, isFresh = false, onProgress, connections = 1 }: RunOptions = {}): Promise<AttemptOutcome> =>
     attempt(

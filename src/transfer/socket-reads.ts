@@ -1,0 +1,31 @@
+import type { OnReadOpts, Socket } from 'node:net';
+
+/**
+ * How much a connection takes at a time. Node's own reads of 64 KiB take half of a fast download's time: 1 GiB over loopback through undici costs
+ * 2.2 CPU s with them, 1.6 with these (Node 20.20, undici 7.30).
+ */
+const READ_BYTES = 128 * 1024;
+/** A rate is as even as the pieces that it lets through are small. */
+const LIMITED_BYTES = 16 * 1024;
+
+/** For the options that a connection is made with. */
+export function socketReads(isLimited: () => boolean): { readonly onread: OnReadOpts } {
+  let again: Uint8Array | null = null;
+  return {
+    onread: {
+      buffer: () => {
+        const bytes = isLimited() ? LIMITED_BYTES : READ_BYTES;
+        const buffer = again?.length === bytes ? again : Buffer.allocUnsafeSlow(bytes);
+        again = null;
+        return buffer;
+      },
+      // Called as a method of the socket, and then the next buffer is asked for.
+      callback(this: Socket, length: number, buffer: Uint8Array): boolean {
+        if (length > buffer.length / 2) return this.push(buffer.subarray(0, length));
+        // What a slow connection brings is copied, so that a few bytes do not hold on to a whole buffer.
+        again = buffer;
+        return this.push(Buffer.from(buffer.subarray(0, length)));
+      },
+    },
+  };
+}
