@@ -7,7 +7,7 @@ const counts = new Map();
 
 /** The functions of the program that led here, each with its file in the bundle: what happens at the same time elsewhere does not count. */
 function callers() {
-  const frames = (new Error().stack ?? '').split('\n').flatMap((line) => /at (?:async )?(\S+) \(file:.*\/dist\/(.*?):\d/.exec(line)?.slice(1) ?? []);
+  const frames = (new Error().stack ?? '').split('\n').flatMap((line) => /at (?:async )?(?:Object\.)?(\S+) \(.*\/dist\/(.*?):\d/.exec(line)?.slice(1) ?? []);
   return frames.join(' ');
 }
 
