@@ -4,7 +4,7 @@ import { NOTHING_HELD, sumOfHeld, type Held } from '../domain/connection-budget.
 import { count, instant, record, tableOf } from '../domain/shape.js';
 import { readSealed, removeIfThere, replaceFile } from './files.js';
 import { makeDir } from './own-dir.js';
-import { hostsDir } from './paths.js';
+import { heldConnectionsDir } from './paths.js';
 import { seal } from './sealed.js';
 
 /** Connections by origin. */
@@ -19,7 +19,7 @@ const isHeld = record({ at: instant, origins: tableOf(record({ downloads: count,
 
 /** Tells the workers of the home's other sessions what this one has open. `at`: epoch milliseconds. */
 export async function tellHeld(home: string, id: string, held: HeldByOrigin, at: number): Promise<void> {
-  await makeDir(folderOf(home));
+  await makeDir(heldConnectionsDir(home));
   await replaceFile(pathOf(home, id), seal({ at, origins: Object.fromEntries(held) }), { durable: false });
 }
 
@@ -30,22 +30,18 @@ export async function forgetHeld(home: string, id: string): Promise<void> {
 /** What the workers of the home's other sessions have open, as far as they have said. */
 export async function heldElsewhere(home: string, id: string, now: number): Promise<HeldByOrigin> {
   const all = new Map<string, Held>();
-  for (const name of await readdir(folderOf(home)).catch(() => [])) {
+  for (const name of await readdir(heldConnectionsDir(home)).catch(() => [])) {
     if (name === `${id}.json`) continue;
-    const said = await readSealed(join(folderOf(home), name)).catch(() => null);
+    const said = await readSealed(join(heldConnectionsDir(home), name)).catch(() => null);
     if (!isHeld(said)) continue;
     const { at, origins } = said as unknown as { at: number; origins: Record<string, Held> };
-    if (now - at > REMOVED_AFTER) await removeIfThere(join(folderOf(home), name)).catch(() => undefined);
+    if (now - at > REMOVED_AFTER) await removeIfThere(join(heldConnectionsDir(home), name)).catch(() => undefined);
     if (Math.abs(now - at) > LIFETIME) continue;
     for (const [origin, held] of Object.entries(origins)) all.set(origin, sumOfHeld(all.get(origin) ?? NOTHING_HELD, held));
   }
   return all;
 }
 
-function folderOf(home: string): string {
-  return join(hostsDir(home), 'connections');
-}
-
 function pathOf(home: string, id: string): string {
-  return join(folderOf(home), `${id}.json`);
+  return join(heldConnectionsDir(home), `${id}.json`);
 }

@@ -1,7 +1,7 @@
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isUnfinished } from './files.js';
-import { hostsDir, tempPaths, type SessionPaths } from './paths.js';
+import { heldConnectionsDir, hostsDir, tempPaths, type SessionPaths } from './paths.js';
 
 /** Milliseconds after which an answer that nobody fetched is swept, and what others than the owner never finished writing. */
 const LIFETIME = 10 * 60_000;
@@ -19,9 +19,9 @@ export async function sweepLeftovers(paths: SessionPaths, temp: string | null, n
   await sweep(paths.answers, () => true, now - LIFETIME);
 }
 
-/** The same for what lies beside the sessions of a home: its reserve, and what servers asked for. `now` is epoch milliseconds. */
+/** The same for what lies beside the sessions of a home: its reserve, what servers asked for, and what workers hold. `now` is epoch milliseconds. */
 export async function sweepHome(home: string, now: number): Promise<void> {
-  for (const directory of [home, hostsDir(home)]) await sweep(directory, isUnfinished, now - LIFETIME);
+  for (const directory of [home, hostsDir(home), heldConnectionsDir(home)]) await sweep(directory, isUnfinished, now - LIFETIME);
 }
 
 /** Removes those of a folder's files that are older than `before`, epoch milliseconds. */

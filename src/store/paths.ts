@@ -24,6 +24,11 @@ export function hostsDir(home: string): string {
   return join(home, 'hosts');
 }
 
+/** What the worker of each session has open. */
+export function heldConnectionsDir(home: string): string {
+  return join(hostsDir(home), 'connections');
+}
+
 export function sessionsDir(home: string): string {
   return join(home, 'sessions');
 }
