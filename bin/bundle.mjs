@@ -23,7 +23,10 @@ const bundle = await rolldown({
   // oclif asks for it when it runs from sources, which a bundle never does.
   external: ['typescript', 'ts-node'],
   logLevel: 'warn',
-  plugins: [{ name: 'late-unicode', transform: (code, id) => (id === STRING_WIDTH ? lateUnicode(code) : null) }],
+  plugins: [
+    { name: 'late-unicode', transform: (code, id) => (id === STRING_WIDTH ? lateUnicode(code) : null) },
+    { name: 'part-of-undici', resolveId: (source) => (source === 'undici' ? `${root}bin/undici.js` : null) },
+  ],
 });
 // CommonJS: Node compiles it when it is called, and starts a fifth faster than from ES modules (`node bin/run.js status`, Node 20.20).
 await bundle.write({ dir: 'dist', format: 'cjs', chunkFileNames: 'shared/[name]-[hash].js' });
