@@ -14,7 +14,7 @@ export async function main(argv: string[]): Promise<void> {
   // oclif looks it up in /etc/passwd otherwise, and dies where the user has no line there: in a container with a number for a user.
   process.env['SHELL'] ??= '/bin/sh';
   try {
-    await run(argv.length === 0 ? ['--help'] : argv, { root: ROOT });
+    await run(withHelp(argv), { root: ROOT });
   } catch (error) {
     if (error instanceof Errors.ExitError) {
       process.exitCode = error.oclif.exit ?? 0;
@@ -22,6 +22,12 @@ export async function main(argv: string[]): Promise<void> {
     }
     process.exitCode = reportError(asUsage(error), wantsJson(argv));
   }
+}
+
+/** Nothing at all asks for help, and so does `help COMMAND`. */
+function withHelp(argv: string[]): string[] {
+  const [first, ...rest] = argv;
+  return first === undefined || first === 'help' ? [...rest, '--help'] : argv;
 }
 
 /** What the parser of oclif refuses is a usage error; its message may run over several lines. */

@@ -25,6 +25,20 @@ test('with --json the refusal is one JSON object', async () => {
   expect(await home.files()).toEqual([]);
 });
 
+test('help comes however it is asked for', async () => {
+  await using home = await makeHome();
+  const shown = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await home.run(args);
+    expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: '' });
+    return stdout;
+  };
+  const all = await shown('--help');
+  expect(all).toContain('claim');
+  expect([await shown(), await shown('help')]).toEqual([all, all]);
+  expect(await shown('help', 'start')).toBe(await shown('start', '--help'));
+  expect(await home.files()).toEqual([]);
+});
+
 test('#102 an id that differs from another only in case is refused', async () => {
   await using home = await makeHome();
   expect((await home.run(['start', '--id', 'films', '--paused', URL])).code).toBe(0);
