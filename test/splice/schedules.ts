@@ -107,7 +107,7 @@ export const KILLED: Schedule = {
   faults: '#40',
   title: 'killed with -9 half way, then run again',
   versions: [BIG],
-  before: () => () => serve(BIG, { ...tagged, bytesPerSecond: 2 * 1024 * 1024 }),
+  before: () => () => serve(BIG, { ...tagged, bytesPerSecond: 4 * 1024 * 1024 }),
   interruption: 'kill',
-  after: () => () => serve(BIG, { ...tagged, bytesPerSecond: 2 * 1024 * 1024 }),
+  after: () => () => serve(BIG, { ...tagged, bytesPerSecond: 4 * 1024 * 1024 }),
 };
