@@ -46,9 +46,9 @@ test('where the whole line is full with one, it stays at one', async () => {
   });
   await using rig = await makeRig({ url: origin.at('/file') });
   await expectWhole(rig, await rig.run({ connections: 'auto' }), file);
-  // Five more were tried once, and what they left open is asked for one by one.
+  // Five more were tried once, and fetched what they had asked for. Cut was the first request, for everything, and hardly any that fell behind.
   expect(origin.log.length).toBeLessThanOrEqual(12);
-  expect(origin.log.slice(6).every(({ ended }) => ended === 'complete')).toBe(true);
+  expect(origin.log.filter(({ ended }) => ended === 'client').length).toBeLessThanOrEqual(3);
 });
 
 test('#34 a server that takes two gets two, and it is no failure', async () => {
