@@ -6,7 +6,7 @@ export class ClosingLine implements Reporter {
   onTestCaseResult(test: TestCase): void {
     const { state, errors } = test.result();
     if (state === 'skipped') process.stdout.write(`skipped: ${test.fullName}\n`);
-    for (const { message } of errors ?? []) process.stdout.write(`failed: ${test.fullName}: ${message}\n`);
+    for (const { message, actual } of errors ?? []) process.stdout.write(`failed: ${test.fullName}: ${message}${inOneLine(actual)}\n`);
   }
 
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
@@ -27,6 +27,11 @@ export class ClosingLine implements Reporter {
     // Other reporters write at the end of the run too: wait for the process to have nothing else to say.
     process.once('exit', () => process.stdout.write(line));
   }
+}
+
+/** What was there in place of what was expected: the message says no more than `[ Array(1) ]` of it. */
+function inOneLine(actual: unknown): string {
+  return typeof actual === 'string' && actual.includes('\n') ? `: ${actual.replaceAll(/\s+/g, ' ')}` : '';
 }
 
 function* tests(collection: TestCollection): Generator<string> {
