@@ -7,6 +7,7 @@ import type { PartFile } from '../store/part.js';
 import { Connection, Replaced } from './connection.js';
 import type { Exchange } from './exchange.js';
 import { receive, type Span } from './receive.js';
+import { Seams } from './seams.js';
 import type { Throttle } from './throttle.js';
 
 const TICK_MS = 50;
@@ -54,6 +55,7 @@ export class Connections {
   readonly #open = new Set<Connection>();
   readonly #serving = new Set<Promise<void>>();
   readonly #stop = new AbortController();
+  readonly #seams = new Seams();
   /** Bytes that connections brought which are closed by now. */
   #earlier = 0;
   #growth: Growth = startGrowth(performance.now());
@@ -169,7 +171,7 @@ export class Connections {
     leave.addEventListener('abort', abort);
     if (leave.aborted) abort();
     try {
-      await receive(exchange, part, { ...span, stretch: connection }, throttle, () => onWritten(this.#open.size));
+      await receive(exchange, part, { ...span, stretch: connection }, throttle, () => onWritten(this.#open.size), this.#seams);
     } finally {
       leave.removeEventListener('abort', abort);
     }

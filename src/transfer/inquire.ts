@@ -6,7 +6,8 @@ import { ask, type Asked } from './ask.js';
 import type { AttemptJob } from './attempt.js';
 import type { Network } from './network.js';
 import { continuedBy } from './part-header.js';
-import { TAIL_BYTES, type Span } from './receive.js';
+import type { Span } from './receive.js';
+import { TAIL_BYTES } from './seams.js';
 
 /** Bytes before a join that must come again and be equal. */
 const OVERLAP_BYTES = 64 * 1024;
@@ -71,7 +72,7 @@ export async function join(part: PartFile, { asked, verdict }: { asked: Asked; v
   const resumed = continues || overlap.length === 0 ? null : { offset: segment.start, proof, overlap: overlap.length, compared: part.compared };
   const header = continuedBy(part.header, asked, total, resumed);
   if (header !== part.header) await part.describe(header);
-  return { start, join: segment.start, overlap, end, limit, stretch: { position: segment.start, end: segment.end } };
+  return { start, join: segment.start, overlap, end, limit, stretch: { ...segment, position: segment.start } };
 }
 
 function withTail({ start, end }: Segment, total: number | null): Segment {

@@ -3,13 +3,12 @@ import { bytesAfter } from '../domain/segments.js';
 import type { PartFile } from '../store/part.js';
 import { BodyWriter } from './body-writer.js';
 import type { Exchange } from './exchange.js';
+import { Seams, TAIL_BYTES } from './seams.js';
 import type { Throttle } from './throttle.js';
 
 /** Bytes that are here but not on disk: reading stops above the first and goes on below the second (refetch bound: 1 MiB). */
 const HOLD_ABOVE = 448 * 1024;
 const RELEASE_BELOW = 192 * 1024;
-/** What a connection reads beyond its own stretch, to be compared with what another one has brought of it. */
-export const TAIL_BYTES = 16 * 1024;
 
 export interface Span {
   /** Offset of the body's first byte in the file. */
@@ -25,11 +24,12 @@ export interface Span {
   readonly limit: { readonly bytes: number; readonly error: PosteError } | null;
 }
 
-/** Where a body goes: a part file, or the memory for a small one. */
+/** Where a body goes: a part file, or the memory for a small one. Buffers are written, or copied, when `write` resolves: then they are read into again. */
 export type Sink = Pick<PartFile, 'write' | 'noteCompared' | 'read' | 'extents'>;
 
 /** What one connection is at. */
 export interface Fetching {
+  readonly start: number;
   /** The first byte that has not arrived. */
   position: number;
   /** Where its part ends; it comes nearer when another connection takes the rest over. `null`: wherever the body ends. */
@@ -51,16 +51,12 @@ export class OverlapDiffers extends Error {
 class Enough extends Error {}
 
 /**
- * Moves a body into the part file, as far as the stretch goes. What arrived is on disk and recorded when this returns or throws.
+ * Moves a body into the part file, as far as the stretch goes. What arrived is on disk and recorded when this returns or throws; but the last
+ * piece before what another connection fetches is written only when that one's bytes are those that follow it in this body. So whoever is
+ * killed at any moment leaves no two versions side by side that nobody has compared.
  * @throws OverlapDiffers; PosteError of the network, of the disk, or `malformed-answer` for more bytes than announced.
  */
-export async function receive(exchange: Exchange, part: Sink, span: Span, throttle: Throttle, onWritten: () => void): Promise<void> {
-  const { stretch } = span;
-  const overlapStart = span.join - span.overlap.length;
-  let position = span.start;
-  const tail: Buffer[] = [];
-  let tailStart = 0;
-  let tailBytes = 0;
+export async function receive(exchange: Exchange, part: Sink, span: Span, throttle: Throttle, onWritten: () => void, seams = new Seams()): Promise<void> {
   const writer = new BodyWriter(
     part,
     span.join,
@@ -70,55 +66,111 @@ export async function receive(exchange: Exchange, part: Sink, span: Span, thrott
     },
     (error) => exchange.abort(error),
   );
-  const take = (chunk: Buffer): void => {
-    const from = position;
-    const to = from + chunk.length;
-    if (span.end !== null && to > span.end) throw new PosteError('malformed-answer', 'the server sends more bytes than it announced');
-    if (span.limit !== null && to > span.limit.bytes) throw span.limit.error;
-    if (from < span.join) {
-      const shared = chunk.subarray(Math.max(0, overlapStart - from), Math.max(0, span.join - from));
-      const at = Math.max(from, overlapStart) - overlapStart;
-      if (!shared.equals(span.overlap.subarray(at, at + shared.length))) {
-        throw new OverlapDiffers(false);
-      }
-    }
-    position = to;
-    const last = stretch.end ?? Number.POSITIVE_INFINITY;
-    writer.push(chunk.subarray(within(span.join - from, chunk), within(last - from, chunk)));
-    stretch.position = Math.max(stretch.position, Math.min(to, last));
-    if (to > last) {
-      const beyond = chunk.subarray(within(last - from, chunk), within(last + TAIL_BYTES - from, chunk));
-      if (tail.length === 0) tailStart = last;
-      tail.push(beyond);
-      tailBytes += beyond.length;
-      if (to >= last + TAIL_BYTES && to !== span.end) throw new Enough();
-    }
-    if (writer.outstanding > HOLD_ABOVE) exchange.hold('disk');
-    if (throttle.take(chunk.length, () => exchange.release('rate'))) exchange.hold('rate');
-  };
+  const body = new Body(part, span, writer, seams);
   try {
-    await exchange.consume(take).catch((error: unknown) => {
-      if (!(error instanceof Enough)) throw error;
+    await exchange.consume((chunk) => {
+      body.take(chunk);
+      if (writer.outstanding > HOLD_ABOVE) exchange.hold('disk');
+      if (throttle.take(chunk.length, () => exchange.release('rate'))) exchange.hold('rate');
     });
-    if (span.end !== null && position < Math.min(span.end, stretch.end ?? span.end)) {
+    body.checkEnd();
+  } catch (error) {
+    if (!(error instanceof Enough)) throw error;
+  } finally {
+    try {
+      await body.joinNext();
+    } finally {
+      await writer.drain();
+      await body.noteCompared();
+    }
+  }
+}
+
+class Body {
+  readonly #part: Sink;
+  readonly #span: Span;
+  readonly #writer: BodyWriter;
+  readonly #seams: Seams;
+  readonly #overlapStart: number;
+  #position: number;
+  /** Where the stretch ends, once the body has come there: from then on it stays. */
+  #last: number | null = null;
+  #lastPiece: Buffer | null = null;
+  readonly #tail: Buffer[] = [];
+
+  constructor(part: Sink, span: Span, writer: BodyWriter, seams: Seams) {
+    this.#part = part;
+    this.#span = span;
+    this.#writer = writer;
+    this.#seams = seams;
+    this.#overlapStart = span.join - span.overlap.length;
+    this.#position = span.start;
+  }
+
+  take(chunk: Buffer): void {
+    const { end, limit, join, stretch } = this.#span;
+    const from = this.#position;
+    const to = from + chunk.length;
+    if (end !== null && to > end) throw new PosteError('malformed-answer', 'the server sends more bytes than it announced');
+    if (limit !== null && to > limit.bytes) throw limit.error;
+    if (from < join) this.#compareOverlap(from, chunk);
+    this.#position = to;
+    if (stretch.end !== null && to >= stretch.end) this.#last ??= stretch.end;
+    const last = this.#last ?? to;
+    const own = cut(chunk, join - from, last - from);
+    this.#compareSeam(stretch.start, Math.max(from, join), own);
+    if (this.#last === null || last === end) {
+      this.#writer.push(own);
+      stretch.position = Math.max(stretch.position, Math.min(to, last));
+      return;
+    }
+    if (own.length > 0) this.#lastPiece = own;
+    const beyond = cut(chunk, last - from, last - from + TAIL_BYTES);
+    this.#compareSeam(last, Math.max(from, last), beyond);
+    this.#tail.push(beyond);
+    if (to >= last + TAIL_BYTES && to !== end) throw new Enough();
+  }
+
+  /** @throws PosteError when the body ended too early. */
+  checkEnd(): void {
+    const { end, stretch } = this.#span;
+    if (end !== null && this.#position < Math.min(end, this.#last ?? stretch.end ?? end)) {
       throw new PosteError('network', 'the server ended the answer before the end that it announced', { transient: true });
     }
-  } finally {
-    await writer.drain();
-    // Nothing of a chunk that differs was counted.
-    const comparedTo = Math.min(position, span.join);
-    if (comparedTo > overlapStart) await part.noteCompared({ start: overlapStart, end: comparedTo });
   }
-  if (tailBytes > 0) await compareTail(part, tailStart, Buffer.concat(tail));
+
+  /** The last piece, when what follows is what is on disk of it. When nothing came that follows it, it is not written, and fetched again. */
+  async joinNext(): Promise<void> {
+    const tail = Buffer.concat(this.#tail);
+    if (this.#last === null || tail.length === 0) return;
+    const there = Buffer.alloc(Math.min(tail.length, bytesAfter(this.#part.extents, this.#last)));
+    await this.#part.read(there, this.#last);
+    if (!there.equals(tail.subarray(0, there.length))) throw new OverlapDiffers(true);
+    if (this.#lastPiece === null) return;
+    this.#writer.push(this.#lastPiece);
+    this.#span.stretch.position = Math.max(this.#span.stretch.position, this.#last);
+  }
+
+  async noteCompared(): Promise<void> {
+    // Nothing of a chunk that differs was counted.
+    const end = Math.min(this.#position, this.#span.join);
+    if (end > this.#overlapStart) await this.#part.noteCompared({ start: this.#overlapStart, end });
+  }
+
+  #compareOverlap(from: number, chunk: Buffer): void {
+    const { join, overlap } = this.#span;
+    const shared = cut(chunk, this.#overlapStart - from, join - from);
+    const at = Math.max(from, this.#overlapStart) - this.#overlapStart;
+    if (!shared.equals(overlap.subarray(at, at + shared.length))) throw new OverlapDiffers(false);
+  }
+
+  #compareSeam(offset: number, position: number, bytes: Buffer): void {
+    // Which of two connections has brought another version, nobody can tell.
+    if (!this.#seams.agree(offset, position, bytes)) throw new OverlapDiffers(true);
+  }
 }
 
-/** Of what another connection has brought of it by now. */
-async function compareTail(part: Sink, start: number, tail: Buffer): Promise<void> {
-  const there = Buffer.alloc(Math.min(tail.length, bytesAfter(part.extents, start)));
-  await part.read(there, start);
-  if (!there.equals(tail.subarray(0, there.length))) throw new OverlapDiffers(true);
-}
-
-function within(offset: number, { length }: Buffer): number {
-  return Math.max(0, Math.min(length, offset));
+/** Of `chunk` what lies between two offsets in it, which may be beyond its ends. */
+function cut(chunk: Buffer, from: number, to: number): Buffer {
+  return chunk.subarray(Math.max(0, from), Math.max(0, to));
 }

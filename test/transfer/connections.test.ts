@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { content, serve, startOrigin, status, type Origin } from '../support/origin.js';
+import { until } from '../support/wait.js';
 import { makeRig, type Rig } from './rig.js';
 
 const MIB = 1 << 20;
@@ -95,6 +96,44 @@ test('#10 every connection another version under one entity tag: never two of th
     const bytes = await rig.bytesOf(outcome);
     expect(versions.some((version) => version.equals(bytes))).toBe(true);
   } else expect(outcome).toMatchObject({ kind: 'failed', error: { code: 'keeps-changing' } });
+});
+
+test('#10 another version under the same entity tag, for a connection that comes after the one before it was there: never two in one file', async () => {
+  const [old, fresh] = [content('old', 12 * MIB), content('new', 12 * MIB)];
+  await using origin = await startOrigin(({ n }) => async (exchange) => {
+    if (n > 1) await until('the first to be where the second begins', () => origin.log[0]?.ended === 'client');
+    await serve(n === 1 ? old : fresh, { etag: '"1"', ...(n === 1 ? { bytesPerSecond: 8 * MIB } : {}) })(exchange);
+  });
+  await using rig = await makeRig({ url: origin.at('/file') });
+  await expectWhole(rig, await rig.settle(5, { connections: 2 }), fresh);
+  expect(rig.told.restarts.length).toBe(1);
+});
+
+test('what one connection took over and does not get is the other one’s again, also when that one has come there meanwhile', async () => {
+  const file = content('given back', 12 * MIB);
+  let seam = Number.POSITIVE_INFINITY;
+  await using origin = await startOrigin(({ n, range }) => async (exchange) => {
+    if (n === 1) {
+      await exchange.head(206, [['ETag', '"1"'], ['Content-Range', `bytes 0-${file.length - 1}/${file.length}`], ['Content-Length', String(file.length)]]);
+      for (let at = 0; at < file.length; ) {
+        const to = at < seam + 5000 ? Math.min(at + 65_536, seam + 5000, file.length) : file.length;
+        await exchange.body(file.subarray(at, to));
+        at = to;
+        if (at === seam + 5000) await until('the second to be turned down, and that to be known', () => origin.log[1]?.ended === 'complete').then(() => exchange.pause(200));
+        else await exchange.pause(4);
+      }
+      return;
+    }
+    if (n > 2) return serve(file, { etag: '"1"' })(exchange);
+    seam = range?.start ?? 0;
+    await until('the first to be there', () => (origin.log[0]?.bodyBytesSent ?? 0) > seam);
+    await exchange.pause(200);
+    await status(503)(exchange);
+  });
+  await using rig = await makeRig({ url: origin.at('/file') });
+  await expectWhole(rig, await rig.settle(5, { connections: 2 }), file);
+  // Bytes put where they do not belong are noticed at the next join.
+  expect(rig.told.restarts).toEqual([]);
 });
 
 test.each(['not-with-if-range', 'ignore'] as const)('#1 #2 a server with ranges: %s', async (ranges) => {
