@@ -1,4 +1,5 @@
 import type { PartFile } from '../store/part.js';
+import { recycle } from './socket-reads.js';
 
 /** One write and its record. */
 const MOST_BYTES = 256 * 1024;
@@ -75,6 +76,7 @@ export class BodyWriter {
     this.#queued -= bytes;
     try {
       await this.#part.write(batch, position);
+      batch.forEach(recycle);
       this.#outstanding -= bytes;
       this.#onWritten(this.#outstanding);
     } catch (error) {

@@ -40,7 +40,7 @@ export async function takeSmall(exchange: Exchange, header: PartHeader, { job, o
   const body = new Body();
   const report = (): void => observer.progress({ received: body.received, total, connections: 1 });
   try {
-    await receive(exchange, body, { start: 0, join: 0, overlap: Buffer.alloc(0), end: total, limit: sizeLimit(spec), stretch: { position: 0, end: null } }, throttle, report);
+    await receive(exchange, body, { start: 0, join: 0, overlap: Buffer.alloc(0), end: total, limit: sizeLimit(spec), stretch: { start: 0, position: 0, end: null } }, throttle, report);
   } catch (error) {
     const part = await createPart(temp, task, bootId, header);
     if (body.received > 0) await part.write(body.bytes, 0);
@@ -60,7 +60,8 @@ class Body implements Sink {
   received = 0;
 
   write(buffers: readonly Buffer[]): Promise<void> {
-    this.bytes.push(...buffers);
+    // Theirs are read into again.
+    for (const buffer of buffers) this.bytes.push(Buffer.from(buffer));
     for (const { length } of buffers) this.received += length;
     return Promise.resolve();
   }

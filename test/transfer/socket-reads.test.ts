@@ -1,0 +1,35 @@
+import type { Socket } from 'node:net';
+import { expect, test } from 'vitest';
+import { recycle, socketReads } from '../../src/transfer/socket-reads.js';
+
+const { onread } = socketReads(() => false);
+const nextBuffer = (): Uint8Array => (typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer);
+
+/** What a read of `length` bytes into `buffer` hands to the socket. */
+function read(buffer: Uint8Array, length: number): Buffer {
+  let handed: Buffer = Buffer.alloc(0);
+  const socket = { push: (chunk: Buffer) => ((handed = chunk), true) };
+  onread.callback.call(socket as unknown as Socket, length, buffer);
+  return handed;
+}
+
+test('a buffer is read into again when all that was read into it is done with, and not before', () => {
+  const buffer = nextBuffer();
+  const chunk = read(buffer, 100_000);
+  expect(nextBuffer().buffer).not.toBe(buffer.buffer);
+  // Others may have the rest of it: the head of an answer, the next piece of a chunked one.
+  for (const piece of [chunk.subarray(0, 99_999), chunk.subarray(1), Buffer.from(chunk)]) recycle(piece);
+  expect(nextBuffer().buffer).not.toBe(buffer.buffer);
+  recycle(chunk);
+  // Twice by mistake is once.
+  recycle(chunk);
+  expect(nextBuffer().buffer).toBe(buffer.buffer);
+  expect(nextBuffer().buffer).not.toBe(buffer.buffer);
+});
+
+test('what is short is copied, and the next read goes into the same buffer', () => {
+  const buffer = nextBuffer();
+  const chunk = read(buffer, 1000);
+  expect(chunk.buffer).not.toBe(buffer.buffer);
+  expect(nextBuffer()).toBe(buffer);
+});
