@@ -12,7 +12,7 @@ import type { Asked } from './ask.js';
 import type { AttemptJob, AttemptObserver, AttemptOutcome } from './attempt.js';
 import { complete } from './complete.js';
 import { Connections, type Delivery } from './connections.js';
-import { inquire, join, type Reply } from './inquire.js';
+import { inquire, join, WHOLE, type Reply } from './inquire.js';
 import type { Network } from './network.js';
 import { OverlapDiffers, receive, type Span } from './receive.js';
 import { headerOf } from './part-header.js';
@@ -24,7 +24,6 @@ import { startDigest } from './verify.js';
 
 /** Answers in a row without a new byte after which an attempt ends, whatever they were: what comes next is a wait. */
 const MOST_FRUITLESS = 12;
-const WHOLE: Segment = { start: 0, end: null };
 
 /**
  * One attempt, step by step: open what is on disk; while something is missing, ask for it, judge the answer, write what it
@@ -49,6 +48,8 @@ export class Download {
   /** Without a known total: whether the body has ended, and how far that is believed. */
   #end: 'open' | 'to-be-probed' | 'unverified' = 'open';
   #progressed = false;
+  /** This attempt has been sent the file. That an earlier one was told it is empty proves nothing. */
+  #hasBegun = false;
   /** Where the last piece that this attempt fetched ends. */
   #continues: number | null = null;
   /** Answers in a row that went on with the file and brought no more than was here. */
@@ -70,7 +71,6 @@ export class Download {
     return this.#part?.received ?? 0;
   }
 
-  /** Whether this attempt has brought anything. */
   get progressed(): boolean {
     return this.#progressed;
   }
@@ -111,7 +111,7 @@ export class Download {
   #nextSegment(): Segment | null {
     if (this.#part === null || this.#isMixed) return WHOLE;
     const { extents, header, received } = this.#part;
-    if (received === 0) return header.total === 0 ? null : WHOLE;
+    if (received === 0) return header.total === 0 && this.#hasBegun ? null : WHOLE;
     if (header.total === null && this.#end === 'unverified') return null;
     return gapsOf(extents, header.total)[0] ?? null;
   }
@@ -175,8 +175,8 @@ export class Download {
       checkRestarts({ here: this.#restarts, all: this.#job.restarts + this.#restarts, changes });
       await this.#observer.restarted(restart?.reason ?? 'it is fetched anew', dropped);
     }
-    const part = await createPart(temp, task, bootId, header);
-    this.#part = part;
+    const part = (this.#part = await createPart(temp, task, bootId, header));
+    this.#hasBegun = true;
     this.#digest?.close();
     this.#digest = null;
     this.#restart = null;

@@ -61,7 +61,7 @@ export async function inquire({ spec, secrets }: AttemptJob, question: Question,
   return { asked, by, verdict: judge(question.part?.header ?? null, by, asked.answer) };
 }
 
-const WHOLE: Segment = { start: 0, end: null };
+export const WHOLE: Segment = { start: 0, end: null };
 
 /** What an answer that goes on with the version that is here brings, and what of it must agree; recorded. */
 export async function join(part: PartFile, { asked, verdict }: { asked: Asked; verdict: Verdict & { kind: 'append' } }, segment: Segment, continues: boolean, limit: Span['limit']): Promise<Span> {

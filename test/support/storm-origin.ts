@@ -156,7 +156,8 @@ export class StormOrigin implements AsyncDisposable {
   }
 
   #stepAt(n: number): Step {
-    return this.schedule.steps[n - 1] ?? { ...GOOD, framing: this.schedule.server.framing };
+    // An empty body that is not told to be all of an empty file is none.
+    return this.schedule.steps[n - 1] ?? { ...GOOD, framing: this.#version(n).bytes.length === 0 ? 'length' : this.schedule.server.framing };
   }
 
   #version(n: number): Version {

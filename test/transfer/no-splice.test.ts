@@ -92,6 +92,13 @@ test('pieces that were joined by the digest alone and do not add up are fetched 
   expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
 });
 
+test('a server that says once that the file is empty, against its digest: the next attempt asks again', async () => {
+  await using origin = await startOrigin(({ n }) => serve(n === 1 ? Buffer.alloc(0) : file, { etag: `"${n}"` }));
+  await using rig = await makeRig({ url: origin.at('/file'), checksum: digest });
+  expect(await rig.run()).toMatchObject({ kind: 'failed', error: { code: 'checksum' } });
+  expect((await rig.bytesOf(await rig.run())).equals(file)).toBe(true);
+});
+
 test('a wrong digest: nothing is delivered, and a retry starts from zero', async () => {
   await using origin = await startOrigin(() => serve(newer, { etag: '"1"' }));
   await using rig = await makeRig({ url: origin.at('/file'), checksum: digest });
