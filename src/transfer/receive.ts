@@ -7,8 +7,8 @@ import { Seams, TAIL_BYTES } from './seams.js';
 import type { Throttle } from './throttle.js';
 
 /** Bytes that are here but not on disk: reading stops above the first and goes on below the second (refetch bound: 1 MiB). */
-const HOLD_ABOVE = 448 * 1024;
-const RELEASE_BELOW = 192 * 1024;
+const HOLD_ABOVE = 192 * 1024;
+const RELEASE_BELOW = 128 * 1024;
 
 export interface Span {
   /** Offset of the body's first byte in the file. */

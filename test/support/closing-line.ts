@@ -29,9 +29,12 @@ export class ClosingLine implements Reporter {
   }
 }
 
+/** Characters of it. */
+const MOST_SHOWN = 500;
+
 /** What was there in place of what was expected: the message says no more than `[ Array(1) ]` of it. */
 function inOneLine(actual: unknown): string {
-  return typeof actual === 'string' && actual.includes('\n') ? `: ${actual.replaceAll(/\s+/g, ' ')}` : '';
+  return typeof actual === 'string' && actual.includes('\n') ? `: ${actual.slice(0, MOST_SHOWN).replaceAll(/\s+/g, ' ')}` : '';
 }
 
 function* tests(collection: TestCollection): Generator<string> {
