@@ -39,6 +39,14 @@ test('#13 a body that ends with its connection and was reset is never taken for 
   }
 });
 
+test('#13 #2 a body that ends with its connection and was cut, from a server whose ranges do not go with If-Range: asked for its end without', async () => {
+  await using origin = await startOrigin(
+    inTurn(serve(file, { etag: '"1"', contentLength: 'none', status: 200, ranges: 'ignore', truncateAt: 300_000 }), serve(file, { etag: '"1"', chunked: true, ranges: 'not-with-if-range' })),
+  );
+  await using rig = await makeRig({ url: origin.at('/file') });
+  expect(await rig.settle(5)).toMatchObject({ kind: 'complete', sha256: sha256(file), length: 'verified' });
+});
+
 test('#13 a server that cuts every 50 kB is outlived, although the overlap is longer', async () => {
   await using origin = await startOrigin(() => serve(file, { ...tagged, truncateAt: 50_000 }));
   await using rig = await makeRig({ url: origin.at('/file') });
