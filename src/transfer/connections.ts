@@ -227,10 +227,7 @@ export class Connections {
       this.#begin(next, null);
     }
     // Those that only do not help fetch what they have asked for: it is under way. Those that are not allowed end.
-    for (const connection of open.slice(most)) {
-      connection.end = connection.position;
-      connection.replace();
-    }
+    for (const connection of open.slice(most)) connection.replace();
     const grownUp = open.filter(({ since, replacements, isLeaving }) => !isLeaving && now - since > YOUNG_MS && replacements < MOST_REPLACEMENTS);
     const slow = grownUp[laggard(grownUp.map(({ stretch }) => stretch)) ?? grownUp.length];
     if (slow === undefined) return;

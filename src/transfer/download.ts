@@ -188,7 +188,7 @@ export class Download {
     await this.#answers.tell(asked, part.header);
     if (this.#canResume(part.header)) this.#mode = resumeMode(part.header);
     try {
-      if (!(await this.#receive(asked, part, { start: 0, join: 0, overlap: Buffer.alloc(0), end, limit: sizeLimit(spec), stretch: { start: 0, position: 0, end: null } }))) return null;
+      if (!(await this.#receive(asked, part, { start: 0, join: 0, overlap: Buffer.alloc(0), end, total, limit: sizeLimit(spec), stretch: { start: 0, position: 0, end: null } }))) return null;
     } finally {
       if (old !== null && part.received >= dropped) await removeParts(temp, task, [part.generation]);
     }

@@ -72,7 +72,7 @@ export async function join(part: PartFile, { asked, verdict }: { asked: Asked; v
   const resumed = continues || overlap.length === 0 ? null : { offset: segment.start, proof, overlap: overlap.length, compared: part.compared };
   const header = continuedBy(part.header, asked, total, resumed);
   if (header !== part.header) await part.describe(header);
-  return { start, join: segment.start, overlap, end, limit, stretch: { ...segment, position: segment.start } };
+  return { start, join: segment.start, overlap, end, total, limit, stretch: { ...segment, position: segment.start } };
 }
 
 function withTail({ start, end }: Segment, total: number | null): Segment {

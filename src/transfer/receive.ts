@@ -3,9 +3,12 @@ import { bytesAfter } from '../domain/segments.js';
 import type { PartFile } from '../store/part.js';
 import { BodyWriter } from './body-writer.js';
 import type { Exchange } from './exchange.js';
-import { Seams, TAIL_BYTES } from './seams.js';
+import { TAIL_BYTES, type Seams, type Side } from './seams.js';
 import type { Throttle } from './throttle.js';
 
+/** The end of a stretch that waits until what follows it has come; and so much of that must come, if the answer goes so far. */
+const HELD_BYTES = 4 * 1024;
+const LEAST_TAIL_BYTES = 1024;
 /** Bytes that are here but not on disk: reading stops above the first and goes on below the second (refetch bound: 1 MiB). */
 const HOLD_ABOVE = 192 * 1024;
 const RELEASE_BELOW = 128 * 1024;
@@ -19,6 +22,8 @@ export interface Span {
   readonly overlap: Buffer;
   /** Where the body must end at the latest. */
   readonly end: number | null;
+  /** Bytes of the whole file; `null` while nobody knows. */
+  readonly total: number | null;
   readonly stretch: Fetching;
   /** An error to give up with when bytes go beyond it. */
   readonly limit: { readonly bytes: number; readonly error: PosteError } | null;
@@ -30,7 +35,7 @@ export type Sink = Pick<PartFile, 'write' | 'noteCompared' | 'read' | 'extents'>
 /** What one connection is at. */
 export interface Fetching {
   readonly start: number;
-  /** The first byte that has not arrived. */
+  /** The first byte that has not arrived, or waits to be compared with what follows it. */
   position: number;
   /** Where its part ends; it comes nearer when another connection takes the rest over. `null`: wherever the body ends. */
   end: number | null;
@@ -52,11 +57,11 @@ class Enough extends Error {}
 
 /**
  * Moves a body into the part file, as far as the stretch goes. What arrived is on disk and recorded when this returns or throws; but the last
- * piece before what another connection fetches is written only when that one's bytes are those that follow it in this body. So whoever is
- * killed at any moment leaves no two versions side by side that nobody has compared.
+ * bytes before what another connection fetches are written only when that one's are those that follow in this body, and else are fetched
+ * again. So whoever is killed at any moment leaves no two versions side by side that nobody has compared.
  * @throws OverlapDiffers; PosteError of the network, of the disk, or `malformed-answer` for more bytes than announced.
  */
-export async function receive(exchange: Exchange, part: Sink, span: Span, throttle: Throttle, onWritten: () => void, seams = new Seams()): Promise<void> {
+export async function receive(exchange: Exchange, part: Sink, span: Span, throttle: Throttle, onWritten: () => void, seams: Seams | null = null): Promise<void> {
   const writer = new BodyWriter(
     part,
     span.join,
@@ -90,15 +95,15 @@ class Body {
   readonly #part: Sink;
   readonly #span: Span;
   readonly #writer: BodyWriter;
-  readonly #seams: Seams;
+  readonly #seams: Seams | null;
   readonly #overlapStart: number;
   #position: number;
   /** Where the stretch ends, once the body has come there: from then on it stays. */
   #last: number | null = null;
-  #lastPiece: Buffer | null = null;
+  #held: Buffer | null = null;
   readonly #tail: Buffer[] = [];
 
-  constructor(part: Sink, span: Span, writer: BodyWriter, seams: Seams) {
+  constructor(part: Sink, span: Span, writer: BodyWriter, seams: Seams | null) {
     this.#part = part;
     this.#span = span;
     this.#writer = writer;
@@ -108,7 +113,7 @@ class Body {
   }
 
   take(chunk: Buffer): void {
-    const { end, limit, join, stretch } = this.#span;
+    const { end, total, limit, join, stretch } = this.#span;
     const from = this.#position;
     const to = from + chunk.length;
     if (end !== null && to > end) throw new PosteError('malformed-answer', 'the server sends more bytes than it announced');
@@ -118,15 +123,17 @@ class Body {
     if (stretch.end !== null && to >= stretch.end) this.#last ??= stretch.end;
     const last = this.#last ?? to;
     const own = cut(chunk, join - from, last - from);
-    this.#compareSeam(stretch.start, Math.max(from, join), own);
-    if (this.#last === null || last === end) {
-      this.#writer.push(own);
-      stretch.position = Math.max(stretch.position, Math.min(to, last));
-      return;
+    this.#compareSeam('behind', stretch.start, Math.max(from, join), own);
+    const isHeld = this.#last !== null && this.#last !== total;
+    if (own.length > 0) {
+      const held = isHeld ? Math.min(own.length, HELD_BYTES) : 0;
+      this.#writer.push(own.subarray(0, own.length - held));
+      stretch.position = Math.max(stretch.position, Math.min(to, last) - held);
+      this.#held = own.subarray(own.length - held);
     }
-    if (own.length > 0) this.#lastPiece = own;
+    if (!isHeld) return;
     const beyond = cut(chunk, last - from, last - from + TAIL_BYTES);
-    this.#compareSeam(last, Math.max(from, last), beyond);
+    this.#compareSeam('before', last, Math.max(from, last), beyond);
     this.#tail.push(beyond);
     if (to >= last + TAIL_BYTES && to !== end) throw new Enough();
   }
@@ -139,15 +146,15 @@ class Body {
     }
   }
 
-  /** The last piece, when what follows is what is on disk of it. When nothing came that follows it, it is not written, and fetched again. */
+  /** Takes what was held, when enough has come of what follows, and it is what is on disk of it. */
   async joinNext(): Promise<void> {
     const tail = Buffer.concat(this.#tail);
     if (this.#last === null || tail.length === 0) return;
     const there = Buffer.alloc(Math.min(tail.length, bytesAfter(this.#part.extents, this.#last)));
     await this.#part.read(there, this.#last);
     if (!there.equals(tail.subarray(0, there.length))) throw new OverlapDiffers(true);
-    if (this.#lastPiece === null) return;
-    this.#writer.push(this.#lastPiece);
+    if (this.#held === null || tail.length < Math.min(LEAST_TAIL_BYTES, (this.#span.end ?? Infinity) - this.#last)) return;
+    this.#writer.push(this.#held);
     this.#span.stretch.position = Math.max(this.#span.stretch.position, this.#last);
   }
 
@@ -164,9 +171,11 @@ class Body {
     if (!shared.equals(overlap.subarray(at, at + shared.length))) throw new OverlapDiffers(false);
   }
 
-  #compareSeam(offset: number, position: number, bytes: Buffer): void {
+  #compareSeam(side: Side, offset: number, position: number, bytes: Buffer): void {
+    if (this.#seams?.agree(side, offset, position, bytes) !== false) return;
+    this.#held = null;
     // Which of two connections has brought another version, nobody can tell.
-    if (!this.#seams.agree(offset, position, bytes)) throw new OverlapDiffers(true);
+    throw new OverlapDiffers(true);
   }
 }
 

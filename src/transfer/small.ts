@@ -40,7 +40,7 @@ export async function takeSmall(exchange: Exchange, header: PartHeader, { job, o
   const body = new Body();
   const report = (): void => observer.progress({ received: body.received, total, connections: 1 });
   try {
-    await receive(exchange, body, { start: 0, join: 0, overlap: Buffer.alloc(0), end: total, limit: sizeLimit(spec), stretch: { start: 0, position: 0, end: null } }, throttle, report);
+    await receive(exchange, body, { start: 0, join: 0, overlap: Buffer.alloc(0), end: total, total, limit: sizeLimit(spec), stretch: { start: 0, position: 0, end: null } }, throttle, report);
   } catch (error) {
     const part = await createPart(temp, task, bootId, header);
     if (body.received > 0) await part.write(body.bytes, 0);

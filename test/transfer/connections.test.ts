@@ -109,6 +109,48 @@ test('#10 another version under the same entity tag, for a connection that comes
   expect(rig.told.restarts.length).toBe(1);
 });
 
+test('#10 the same, where the first one is cut right behind its end, and what came of it happens to be the same: fetched again and compared', async () => {
+  const old = content('old', 12 * MIB);
+  const fresh = content('new', 12 * MIB);
+  let seam = Number.POSITIVE_INFINITY;
+  await using origin = await startOrigin(({ n, range }) => async (exchange) => {
+    if (n > 2) return serve(fresh, { etag: '"1"' })(exchange);
+    if (n === 2) {
+      seam = range?.start ?? 0;
+      old.copy(fresh, seam, seam, seam + 500);
+      await until('the first to be cut', () => origin.log[0]?.ended === 'rst');
+      return serve(fresh, { etag: '"1"' })(exchange);
+    }
+    await exchange.head(206, [['ETag', '"1"'], ['Content-Range', `bytes 0-${old.length - 1}/${old.length}`], ['Content-Length', String(old.length)]]);
+    for (let at = 0; at < seam + 500; ) {
+      const to = Math.min(at + 65_536, seam + 500);
+      await exchange.body(old.subarray(at, to));
+      await exchange.pause(at < seam - 65_536 ? 6 : 300);
+      at = to;
+    }
+    await exchange.close('rst');
+  });
+  await using rig = await makeRig({ url: origin.at('/file') });
+  await expectWhole(rig, await rig.settle(5, { connections: 2 }), fresh);
+});
+
+test('#10 the same, from a server that ends each answer where the next connection has begun: nothing to compare is asked for again', async () => {
+  const [old, fresh] = [content('old', 24 * MIB), content('new', 24 * MIB)];
+  let third = Number.POSITIVE_INFINITY;
+  await using origin = await startOrigin(({ n, range }) => async (exchange) => {
+    const slowly = { etag: '"1"', bytesPerSecond: 4 * MIB };
+    if (n === 1) return serve(old, slowly)(exchange);
+    if (n === 3) third = range?.start ?? 0;
+    if (n > 2) return serve(fresh, slowly)(exchange);
+    await until('the third', () => origin.log.length > 2);
+    const start = range?.start ?? 0;
+    const end = start < third ? third : old.length;
+    return serve(old.subarray(0, end), { ...slowly, contentRange: (first, last) => `bytes ${first}-${last}/${old.length}` })(exchange);
+  });
+  await using rig = await makeRig({ url: origin.at('/file') });
+  await expectWhole(rig, await rig.settle(5, { connections: 3 }), fresh);
+});
+
 test('what one connection took over and does not get is the other one’s again, also when that one has come there meanwhile', async () => {
   const file = content('given back', 12 * MIB);
   let seam = Number.POSITIVE_INFINITY;
