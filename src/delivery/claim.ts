@@ -133,7 +133,13 @@ async function confirm(turn: Turn, path: string, { task, onConflict, recordClaim
     if (state === 'forgotten') return;
     if (state?.kind === 'claimed' && state.path === path) return;
     if (state === null || state.kind === 'finished') {
-      await turn.giveUp();
+      try {
+        await turn.giveUp();
+      } catch (problem) {
+        // Forgotten between the two.
+        if (await reload().then(() => false, isForgotten)) return;
+        throw problem;
+      }
     } else {
       if (turn.move !== null) await undo(turn.move);
       // What was overwritten is gone already: taking the new file away as well would help nobody.
@@ -147,13 +153,14 @@ function isForgotten(error: unknown): boolean {
   return error instanceof PosteError && error.code === 'no-session';
 }
 
-/** The claim stands, whatever happens here: what cannot be removed now is left to the session's owner. */
+/** The claim stands, whatever happens here: what cannot be removed now is left to the session's owner, if it has one yet. */
 async function conclude(turn: Turn, path: string, { file }: FinishedFile, { paths, task }: ClaimRequest): Promise<void> {
   try {
     await noteClaim(paths, task, path, Date.now());
     await removeSource(turn.move, file);
     await turn.close();
   } catch {
-    await turn.giveUp().catch(() => undefined);
+    const { move } = turn;
+    await turn.giveUp().catch(() => (move === null ? undefined : undo(move).catch(() => undefined)));
   }
 }

@@ -35,6 +35,8 @@ const POLL = 10;
 
 export type Granted = Answer & { ok: true };
 
+const FORGOTTEN: Granted = { ok: true, tasks: [], existing: [] };
+
 /**
  * Puts a request to the session's owner and waits for the answer. Without a live worker, one is started,
  * or this process owns the session for that moment.
@@ -48,6 +50,7 @@ export async function ask(asking: Asking, request: Request): Promise<Granted> {
 async function askOnce(asking: Asking, request: Request): Promise<Granted> {
   const { paths, needsWorker } = asking;
   let requestId = await submit(paths, request);
+  let wentWithSession = false;
   const deadline = performance.now() + (asking.deadlineMs ?? DEADLINE);
   const starter = new WorkerStarter(asking);
   for (;;) {
@@ -56,13 +59,18 @@ async function askOnce(asking: Asking, request: Request): Promise<Granted> {
     if (answer?.ok === true) return answer;
     if (answer !== null) {
       await removeIfEmpty(asking);
+      // Somebody else's late request had made the folder anew.
+      if (wentWithSession && request.kind === 'forget' && answer.error.code === 'no-session') return FORGOTTEN;
       throw errorFromInfo(answer.error);
     }
     // Neither request nor answer: they went with a session that was forgotten meanwhile. The one after it is asked, if it is for anyone.
     const isGone = !(await isThere(paths.journal));
-    if (isGone && request.kind === 'forget') return { ok: true, tasks: [], existing: [] };
+    if (isGone && request.kind === 'forget') return FORGOTTEN;
     if (!pending && isGone && request.kind !== 'add') throw noSession(asking.id);
-    if (!pending) requestId = await submit(paths, request);
+    if (!pending) {
+      requestId = await submit(paths, request);
+      wentWithSession = true;
+    }
     const holder = await readOwner(paths);
     if (holder.kind === 'foreign') {
       await withdraw(paths, requestId);
