@@ -188,7 +188,9 @@ export function judgeEnd(known: Known, received: number, mode: Mode, verdict: Ve
   const total = contentRange?.total ?? (answer.status === 200 ? answer.contentLength : null);
   // Who was not asked for the end, but for the whole, has said nothing of it: this body may be cut as the first one was. Nor has one that does
   // not take `If-Range` (storm 6837): it is asked without.
-  if (total === null) return mode === 'unranged' || (mode === 'conditional' && verdict.kind === 'again') ? 'follow' : 'unknown';
+  if (total === null && (mode === 'unranged' || (mode === 'conditional' && verdict.kind === 'again'))) return 'follow';
+  // A part that does not say which has not told either whether it is the last (storm 975).
+  if (total === null) return answer.status === 206 ? 'follow' : 'unknown';
   if (total === received) return 'whole';
   if (total > received) return 'cut';
   // Shorter than what is here: another file, unless these bytes are an encoding of it.
