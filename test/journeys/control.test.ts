@@ -204,7 +204,7 @@ function missed(lines: readonly EventAnswer[]): string[] {
 }
 
 async function someBytes(home: Home, id = 'default'): Promise<void> {
-  await until('some bytes', async () => ((await home.status(id)).tasks[0]?.bytesReceived ?? 0) > 256 * 1024);
+  await until('some bytes', async () => (await home.received(1, id)) > 256 * 1024);
 }
 
 /** No request under way, and none that begins. */

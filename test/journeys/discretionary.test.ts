@@ -93,7 +93,7 @@ test('what cannot be told counts as met; a probe file that is rubbish stops noth
 
 test('--only-if: runs while the command says so, in the directory where it was typed', async () => {
   await using home = await makeHome();
-  await using origin = await startOrigin(() => slowly);
+  await using origin = await startOrigin(() => partly);
   const { env } = await machine(home, {});
   const allowed = join(home.cwd, 'allowed');
   await home.run(['start', '--only-if', 'test -e allowed', origin.at('/file.bin')], { env });
@@ -104,6 +104,7 @@ test('--only-if: runs while the command says so, in the directory where it was t
   await rm(allowed);
   await until('the transfer to stop', () => origin.open === 0);
   await until('the reason', async () => (await waitingFor(home)).join() === 'only-if');
+  origin.script = () => serve(file, { etag: '"a"' });
   await writeFile(allowed, '');
   expect((await home.run(['attach'], { env })).code).toBe(0);
   expect(origin.refetched(file.length)).toBeLessThanOrEqual(MIB);

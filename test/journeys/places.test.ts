@@ -42,7 +42,7 @@ test.skipIf(noSetpriv !== null)(`#71 a user who has no privileges can use it und
 /** A paused session that has begun its download, all of it in the home or, with `temp`, its bytes there. */
 async function begun(home: Home, url: string, flags: readonly string[] = []): Promise<void> {
   await home.run(['start', '-H', 'X-Key: hunter2', ...flags, url], { env: QUICK });
-  await until('some of it to be here', async () => ((await home.status()).tasks[0]?.bytesReceived ?? 0) > 50_000);
+  await until('some of it to be here', async () => (await home.received()) > 50_000);
   await home.run(['pause']);
   await home.workerGone();
 }
