@@ -190,7 +190,7 @@ export function judgeEnd(known: Known, received: number, mode: Mode, verdict: Ve
   // not take `If-Range` (storm 6837): it is asked without.
   if (total === null && (mode === 'unranged' || (mode === 'conditional' && verdict.kind === 'again'))) return 'follow';
   // A part that does not say which has not told either whether it is the last (storm 975).
-  if (total === null) return answer.status === 206 ? 'follow' : 'unknown';
+  if (total === null) return answer.status === 206 && contentRange === null ? 'follow' : 'unknown';
   if (total === received) return 'whole';
   if (total > received) return 'cut';
   // Shorter than what is here: another file, unless these bytes are an encoding of it.
