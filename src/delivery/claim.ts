@@ -161,6 +161,6 @@ async function conclude(turn: Turn, path: string, { file }: FinishedFile, { path
     await turn.close();
   } catch {
     const { move } = turn;
-    await turn.giveUp().catch(() => (move === null ? undefined : undo(move).catch(() => undefined)));
+    await turn.giveUp().catch(() => (move === null || move.kind === 'link' ? undefined : removeIfThere(move.staged).catch(() => undefined)));
   }
 }

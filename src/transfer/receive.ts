@@ -71,27 +71,28 @@ export async function receive(exchange: Exchange, part: Sink, span: Span, thrott
     },
     (error) => exchange.abort(error),
   );
-  const body = new Body(part, span, writer, seams);
+  const reception = new Reception(part, span, writer, seams);
   try {
     await exchange.consume((chunk) => {
-      body.take(chunk);
+      reception.take(chunk);
       if (writer.outstanding > HOLD_ABOVE) exchange.hold('disk');
       if (throttle.take(chunk.length, () => exchange.release('rate'))) exchange.hold('rate');
     });
-    body.checkEnd();
+    reception.checkEnd();
   } catch (error) {
     if (!(error instanceof Enough)) throw error;
   } finally {
     try {
-      await body.joinNext();
+      await reception.joinNext();
     } finally {
       await writer.drain();
-      await body.noteCompared();
+      await reception.noteCompared();
     }
   }
 }
 
-class Body {
+/** What becomes of one body, chunk by chunk. */
+class Reception {
   readonly #part: Sink;
   readonly #span: Span;
   readonly #writer: BodyWriter;
