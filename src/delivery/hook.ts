@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, fstatSync, ftruncateSync, readSync } from 'node:fs';
 import { open, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -14,6 +14,8 @@ const OUTPUT_LIMIT = 64 * 1024;
 /** Bytes of output on disk at which all but the end is dropped, and milliseconds between two looks at it. */
 const OUTPUT_ON_DISK = 8 * 1024 * 1024;
 const OUTPUT_LOOK = 200;
+/** Reads in one look. */
+const MOST_LOOKS = 64;
 /** Milliseconds between SIGTERM and SIGKILL. */
 const KILL_GRACE = 2000;
 /** Milliseconds; setTimeout fires at once beyond it. */
@@ -134,18 +136,29 @@ async function namelessFile(folder: string, flags: number, content: string): Pro
 async function lastOutput(file: FileHandle, over: AbortSignal): Promise<string> {
   let dropped: Buffer = Buffer.alloc(0);
   while (await delay(OUTPUT_LOOK, true, { signal: over }).catch(() => false)) {
-    const { size } = await file.stat();
-    if (size <= OUTPUT_ON_DISK) continue;
-    dropped = await lastBytes(file);
-    await file.truncate(0);
+    if (fstatSync(file.fd).size <= OUTPUT_ON_DISK) continue;
+    dropped = lastBytes(file.fd);
+    ftruncateSync(file.fd);
   }
-  return Buffer.concat([dropped, await lastBytes(file)]).subarray(-OUTPUT_LIMIT).toString('utf8');
+  return Buffer.concat([dropped, lastBytes(file.fd)]).subarray(-OUTPUT_LIMIT).toString('utf8');
 }
 
-async function lastBytes(file: FileHandle): Promise<Buffer> {
-  const { size } = await file.stat();
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.min(size, OUTPUT_LIMIT)), { position: Math.max(0, size - OUTPUT_LIMIT) });
-  return buffer.subarray(0, bytesRead);
+/**
+ * The last bytes of a file that is written to, up to where nothing follows. At once, not by way of the event loop: what
+ * comes between this and the cut behind it is lost, and it may be the last that the hook has to say.
+ */
+function lastBytes(fd: number): Buffer {
+  let last: Buffer = Buffer.alloc(0);
+  let position = Math.max(0, fstatSync(fd).size - OUTPUT_LIMIT);
+  const piece = Buffer.alloc(OUTPUT_LIMIT);
+  // A hook that prints faster than this reads is not at its end.
+  for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
+    const length = readSync(fd, piece, 0, piece.length, position);
+    if (length === 0) break;
+    position += length;
+    last = Buffer.concat([last, piece.subarray(0, length)]).subarray(-OUTPUT_LIMIT);
+  }
+  return last;
 }
 
 function endOf(shell: ChildProcess): Promise<HookExit> {

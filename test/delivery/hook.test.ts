@@ -104,6 +104,12 @@ it('#90 megabytes of output are read, and only the end is kept', async () => {
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(32_000_000);
 });
 
+it('#90 what a hook says last is kept, also when all before it is dropped at that moment', async () => {
+  const pauses = Array.from({ length: 40 }, (_, index) => (index * 0.006).toFixed(3));
+  const results = await Promise.all(pauses.map((pause) => run(`head -c 9000000 /dev/zero | tr "\\0" "a"; sleep ${pause}; echo; echo the end`)));
+  expect(results.map(({ message }) => message.slice(0, 20))).toEqual(pauses.map(() => 'exit 0: the end'));
+});
+
 it('#90 what would act on a terminal is shown instead', async () => {
   const result = await run(`printf 'a\\033[31mred\\033]0;title\\007\\r\\nb\\001\\n\\377\\n'`);
   expect(result.tail).toBe('a\\x1b[31mred\\x1b]0;title\\x07\nb\\x01\n\ufffd\n');
