@@ -1,4 +1,6 @@
-import { expect, test } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test, vi } from 'vitest';
+import { PartFile } from '../../src/store/part.js';
 import { content, serve, startOrigin, status, type Origin } from '../support/origin.js';
 import { until } from '../support/wait.js';
 import { makeRig, type Rig } from './rig.js';
@@ -149,6 +151,45 @@ test('#10 the same, from a server that ends each answer where the next connectio
   });
   await using rig = await makeRig({ url: origin.at('/file') });
   await expectWhole(rig, await rig.settle(5, { connections: 3 }), fresh);
+});
+
+test('#10 the same, where a connection that has to go has a last write under way: its place is nobody else’s before that is done', async () => {
+  const [old, fresh] = [content('old', 12 * MIB), content('new', 12 * MIB)];
+  let allowed = 2;
+  let isSlow = false;
+  const asIs = Reflect.get<PartFile, 'write'>(PartFile.prototype, 'write');
+  const write = vi.spyOn(PartFile.prototype, 'write');
+  await using origin = await startOrigin(({ n, range }) => async (exchange) => {
+    if (n > 2) return serve(fresh, { etag: '"1"' })(exchange);
+    const start = range?.start ?? 0;
+    await exchange.head(206, [['ETag', '"1"'], ['Content-Range', `bytes ${start}-${old.length - 1}/${old.length}`], ['Content-Length', String(old.length - start)]]);
+    // The first waits with all but its beginning until the second is told to go.
+    if (n === 1) {
+      await exchange.body(old.subarray(0, MIB));
+      await until('the second to be left', () => origin.log[1]?.ended === 'client');
+      return exchange.body(old.subarray(MIB));
+    }
+    await exchange.body(old.subarray(start, start + 2 * MIB));
+    await exchange.pause(300);
+    write.mockImplementation(async function (this: PartFile, buffers, position) {
+      if (position > start && !isSlow) {
+        isSlow = true;
+        await delay(1500);
+      }
+      return asIs.call(this, buffers, position);
+    });
+    await exchange.body(old.subarray(start + 2 * MIB, start + 2 * MIB + 150_000));
+    await until('its last write to be under way', () => isSlow);
+    allowed = 1;
+    return exchange.pause(60_000);
+  });
+  await using rig = await makeRig({ url: origin.at('/file') });
+  try {
+    await expectWhole(rig, await rig.settle(5, { connections: () => allowed }), fresh);
+  } finally {
+    write.mockRestore();
+  }
+  expect(isSlow).toBe(true);
 });
 
 test('what one connection took over and does not get is the other one’s again, also when that one has come there meanwhile', async () => {

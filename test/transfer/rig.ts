@@ -39,8 +39,8 @@ export interface RunOptions {
   readonly hadBytes?: boolean;
   readonly isFresh?: boolean;
   readonly onProgress?: (progress: Progress) => void;
-  /** A number, or as many as help; one if absent. */
-  readonly connections?: 'auto' | number;
+  /** A number, which may change meanwhile, or as many as help; one if absent. */
+  readonly connections?: 'auto' | number | (() => number);
 }
 
 export async function makeRig(spec: Partial<TaskSpec>, secrets: TaskSecrets = {}): Promise<Rig> {
@@ -51,7 +51,7 @@ export async function makeRig(spec: Partial<TaskSpec>, secrets: TaskSecrets = {}
   const told: Told = { names: [], representations: [], restarts: [], verifications: 0 };
   const run = ({ signal, bootId = 'boot', hadBytes = false, isFresh = false, onProgress, connections = 1 }: RunOptions = {}): Promise<AttemptOutcome> =>
     attempt(
-      { task: 1, spec: { ...SPEC, ...spec }, secrets, temp, restarts: told.restarts.length, bootId, hadBytes, isFresh, connections: () => (connections === 'auto' ? { most: 16, auto: true } : { most: connections, auto: false }) },
+      { task: 1, spec: { ...SPEC, ...spec }, secrets, temp, restarts: told.restarts.length, bootId, hadBytes, isFresh, connections: () => (connections === 'auto' ? { most: 16, auto: true } : { most: typeof connections === 'number' ? connections : connections(), auto: false }) },
       {
         answered: (name, representation) => {
           told.names.push(name);
