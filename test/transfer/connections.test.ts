@@ -33,24 +33,24 @@ test('a server that gives each connection so much gets more connections, and the
 });
 
 test('where the whole line is full with one, it stays at one', async () => {
-  const file = content('unlimited', 32 * MIB);
-  let sent = 0;
-  // All connections together.
-  const started = Date.now();
+  const file = content('unlimited', 16 * MIB);
+  // All connections together. It makes up for a moment in which nothing was sent, as a buffer before a line does.
+  const bufferMs = 100;
+  let freeAt = 0;
   await using origin = await startOrigin(() => async (exchange) => {
     const { start = 0, end } = exchange.request.range ?? {};
     const last = end ?? file.length - 1;
     await exchange.head(206, [['ETag', '"1"'], ['Content-Range', `bytes ${start}-${last}/${file.length}`], ['Content-Length', String(last - start + 1)]]);
     for (let at = start; at <= last; at += 65_536) {
-      sent += 65_536;
-      await exchange.pause(Math.max(0, started + sent / 12_000 - Date.now()));
+      freeAt = Math.max(freeAt, Date.now() - bufferMs) + 65_536 / 4_000;
+      await exchange.pause(Math.max(0, freeAt - Date.now()));
       await exchange.body(file.subarray(at, Math.min(at + 65_536, last + 1)));
     }
   });
   await using rig = await makeRig({ url: origin.at('/file') });
   await expectWhole(rig, await rig.run({ connections: 'auto' }), file);
   // Five more were tried once, and fetched what they had asked for. Cut was the first request, for everything, and hardly any that fell behind.
-  expect(origin.log.length).toBeLessThanOrEqual(12);
+  expect(new Set(origin.log.map(({ clientPort }) => clientPort)).size).toBeLessThanOrEqual(8);
   expect(origin.log.filter(({ ended }) => ended === 'client').length).toBeLessThanOrEqual(3);
 });
 
