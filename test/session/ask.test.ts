@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NewTask, Request } from '../../src/domain/requests.js';
 import { ask, type Asking } from '../../src/session/ask.js';
@@ -160,6 +160,25 @@ describe('a session that is forgotten', () => {
     const { gen, token, lost } = owned.ownership;
     await removeSession({ ...owned, ownership: { gen, token, lost, stillMine: () => owned.ownership.stillMine(), release } });
     expect(seen).toEqual([false]);
+    expect(await readdir(join(home, 'sessions'))).toEqual([]);
+  });
+
+  it('while another one asks the same is forgotten for both, also when a late request has made its folder anew', async () => {
+    await ask(asking, adding('old'));
+    const owned = await owning();
+    const asked = ask(asking, { kind: 'forget', mode: 'when-done', purge: false });
+    await until('the request', async () => (await pendingIds(asking.paths)).length === 1);
+    await owned.journal.commit(() => [{ type: 'session.forgotten' }]);
+    const anew = join(home, 'anew');
+    await mkdir(anew);
+    await writeFile(join(anew, basename(asking.paths.journal)), '');
+    const { gen, token, lost } = owned.ownership;
+    const release = async (): Promise<void> => {
+      await rename(anew, asking.paths.dir);
+      await owned.ownership.release();
+    };
+    await removeSession({ ...owned, ownership: { gen, token, lost, stillMine: () => owned.ownership.stillMine(), release } });
+    expect(await asked).toMatchObject({ ok: true });
     expect(await readdir(join(home, 'sessions'))).toEqual([]);
   });
 });
