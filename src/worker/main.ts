@@ -3,6 +3,7 @@
  * belongs to someone else. Its last line of output is what `start` shows when it fails.
  */
 import { setMaxListeners } from 'node:events';
+import { setFlagsFromString } from 'node:v8';
 import { errorInfo, PosteError } from '../domain/errors.js';
 import { closeInherited } from '../platform/inherited.js';
 import { keepToOwner } from '../platform/umask.js';
@@ -10,6 +11,13 @@ import { VERSION } from '../platform/version.js';
 import { take } from '../store/ownership.js';
 import { sessionPaths } from '../store/paths.js';
 
+/**
+ * The heap may grow by so much before it is collected again, percent. By V8's own choice 100 000 queued tasks, 104 MiB of live objects, take
+ * 440 MiB; like this 315 to 325, and a download costs no more (Node 20.20, in turn).
+ */
+const HEAP_GROWTH = 30;
+
+setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH}`);
 closeInherited();
 void main();
 

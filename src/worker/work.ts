@@ -43,7 +43,7 @@ export interface Work {
   readonly end: AbortSignal;
 }
 
-/** The longest sleep of the loop: watches fail, so the inbox is looked at once a second whatever happens. */
+/** The longest sleep of the loop, but for the rest after a long look: watches fail, so the inbox is looked at whatever happens. */
 const LONGEST_SLEEP_MS = 1000;
 const SHORTEST_SLEEP_MS = 10;
 /** File descriptors of the worker itself, and of one task: a connection, the part file, its record, and one for the moment. */
@@ -51,8 +51,10 @@ const OWN_DESCRIPTORS = 32;
 const TASK_DESCRIPTORS = 4;
 /** Small files that are put away beside the transfers: so many at once, each with one descriptor, and no more than a sixteenth of the limit. */
 const MOST_PUT_AWAY = 64;
-/** When transfers have ended, everything is looked at again after so many times what the last look took: it costs a tenth of the time at most. */
-const REST = 10;
+/** Everything is looked at again after so many times what the last plan took, about half of a look: that costs a tenth of the time at most. */
+const REST = 20;
+const LEAST_REST_MS = 100;
+const LONGEST_REST_MS = 5000;
 
 /** Serves one session until nothing is left to do, `end` ends it, or its ownership is lost. */
 export async function work({ id, home, paths, ownership, end }: Work): Promise<void> {
@@ -96,7 +98,8 @@ class Shift {
   readonly #mostTasks: number;
   /** What the last look at everything found ready to start, and no place for; the first one last. */
   #ready: Task[] = [];
-  #lookMs = 0;
+  /** How long after a transfer's end everything is looked at again. */
+  #restMs = LEAST_REST_MS;
   #look: NodeJS.Timeout | null = null;
   #isOver = false;
 
@@ -155,9 +158,7 @@ class Shift {
 
   async #loop(): Promise<string> {
     for (;;) {
-      const began = performance.now();
       const next = await this.#round().catch((error: unknown) => this.#unlessShort(error));
-      this.#lookMs = performance.now() - began;
       if (typeof next === 'string') return next;
       await this.#doorbell.wait(next);
     }
@@ -197,7 +198,9 @@ class Shift {
     this.#transfers.setRate(this.#session().settings.limitRate);
     this.#transfers.networkWatch.look(this.#session().tasks.values(), (task) => this.#owned.secrets.get(task));
     const now = Date.now();
+    const began = performance.now();
     const plan = this.#plan(now);
+    this.#restMs = Math.min(LONGEST_REST_MS, Math.max(LEAST_REST_MS, REST * (performance.now() - began)));
     for (const task of plan.giveUp) {
       await this.#transfers.stop(task.number);
       const error = new PosteError('gave-up', `not finished within the time given by --give-up-after; what has arrived is kept`, {
@@ -214,7 +217,7 @@ class Shift {
     if (this.#transfers.running.size === 0) await settleSession(this.#owned);
     this.#hooks.runDue(this.#session(), now);
     const next = Math.min(plan.nextAt ?? Number.POSITIVE_INFINITY, this.#hooks.nextAt(this.#session()) ?? Number.POSITIVE_INFINITY);
-    return Math.max(SHORTEST_SLEEP_MS, Math.min(LONGEST_SLEEP_MS, next - now, this.#gates.dueIn(performance.now())));
+    return Math.max(SHORTEST_SLEEP_MS, Math.min(Math.max(LONGEST_SLEEP_MS, this.#restMs), next - now, this.#gates.dueIn(performance.now())));
   }
 
   /** Of some tasks, or all. */
@@ -257,7 +260,7 @@ class Shift {
     this.#look ??= setTimeout(() => {
       this.#look = null;
       this.#doorbell.ring();
-    }, Math.min(LONGEST_SLEEP_MS, REST * this.#lookMs));
+    }, this.#restMs);
   }
 
   /** After a request: what is paused, cancelled, settled or asked for otherwise by now has no transfer under way when this resolves. */

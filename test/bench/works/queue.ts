@@ -11,7 +11,7 @@ import type { Work } from '../work.js';
 
 const SIZES = [1000, 10_000, 100_000].map((size) => Math.round(SCALE * size));
 /** So many of them are let through, or what can be done in that time; the others wait. */
-const LET_THROUGH = { most: Math.min(200, Math.round((SIZES[0] ?? 0) / 2)), ms: 30_000 };
+const LET_THROUGH = { most: Math.min(500, Math.round((SIZES[0] ?? 0) / 2)), ms: 30_000 };
 const MOST_MS = 900_000;
 
 export const queue: Work = {
