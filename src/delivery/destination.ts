@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import { numberedName } from '../domain/file-name.js';
@@ -43,6 +43,19 @@ export async function resolveDestination({ to, cwd, name, taskTo, make }: Wanted
       hint: 'leave out the / at the end to name the file itself',
     });
   }
+}
+
+/**
+ * A file is not delivered into poste's own `folders`: there it would be its own source, and go with it.
+ * @throws PosteError `destination-unwritable`
+ */
+export async function refuseInside(destination: string, folders: readonly string[]): Promise<void> {
+  // What cannot be looked at cannot be delivered to either, and that is told by whoever tries.
+  const [parent, ...own] = await Promise.all([dirname(destination), ...folders].map((folder) => realpath(folder).catch(() => null)));
+  if (!own.some((folder) => folder !== null && `${parent}/`.startsWith(`${folder}/`))) return;
+  throw new PosteError('destination-unwritable', `${printable(destination)} is in the folder where poste keeps the file until it is claimed; it is still there`, {
+    hint: 'name another place with --to',
+  });
 }
 
 /** The path to try now. Looks before anything is copied; `link` has the last word. */

@@ -14,8 +14,9 @@ const OUTPUT_LIMIT = 64 * 1024;
 /** Bytes of output on disk at which all but the end is dropped, and milliseconds between two looks at it. */
 const OUTPUT_ON_DISK = 8 * 1024 * 1024;
 const OUTPUT_LOOK = 200;
-/** Reads in one look. */
-const MOST_LOOKS = 64;
+/** Milliseconds without a new byte after which a stopped hook has written what it was at; and how often that is waited for. */
+const STANDSTILL = 10;
+const MOST_LOOKS = 20;
 /** Milliseconds between SIGTERM and SIGKILL. */
 const KILL_GRACE = 2000;
 /** Milliseconds; setTimeout fires at once beyond it. */
@@ -78,11 +79,13 @@ async function run(request: HookRequest): Promise<Run> {
   const output = await namelessFile(folder, constants.O_RDWR | constants.O_APPEND, '');
   try {
     const over = new AbortController();
-    const exit = runShell(request, output.fd).finally(() => {
+    let group: number | null = null;
+    const announce = (pid: number): Promise<void> => request.announce((group = pid));
+    const exit = runShell({ ...request, announce }, output.fd).finally(() => {
       over.abort();
     });
     // Not to be able to read what it printed says nothing of how it ended.
-    const [ended, printed] = await Promise.all([exit, lastOutput(output, over.signal).catch(() => '')]);
+    const [ended, printed] = await Promise.all([exit, lastOutput(output, over.signal, () => group).catch(() => '')]);
     return { exit: ended, printed };
   } finally {
     await output.close();
@@ -133,32 +136,38 @@ async function namelessFile(folder: string, flags: number, content: string): Pro
 }
 
 /** The last of what has come into `file` by the time that the run is `over`. Keeps it short on disk meanwhile. */
-async function lastOutput(file: FileHandle, over: AbortSignal): Promise<string> {
+async function lastOutput(file: FileHandle, over: AbortSignal, group: () => number | null): Promise<string> {
   let dropped: Buffer = Buffer.alloc(0);
   while (await delay(OUTPUT_LOOK, true, { signal: over }).catch(() => false)) {
-    if (fstatSync(file.fd).size <= OUTPUT_ON_DISK) continue;
-    dropped = lastBytes(file.fd);
-    ftruncateSync(file.fd);
+    if (fstatSync(file.fd).size > OUTPUT_ON_DISK) dropped = await cutShort(file.fd, group());
   }
   return Buffer.concat([dropped, lastBytes(file.fd)]).subarray(-OUTPUT_LIMIT).toString('utf8');
 }
 
 /**
- * The last bytes of a file that is written to, up to where nothing follows. At once, not by way of the event loop: what
- * comes between this and the cut behind it is lost, and it may be the last that the hook has to say.
+ * Drops what is there; returns the end of it. The hook is stopped for these milliseconds: what it said between the look and the cut would
+ * be lost, and may be the last that it has to say.
  */
-function lastBytes(fd: number): Buffer {
-  let last: Buffer = Buffer.alloc(0);
-  let position = Math.max(0, fstatSync(fd).size - OUTPUT_LIMIT);
-  const piece = Buffer.alloc(OUTPUT_LIMIT);
-  // A hook that prints faster than this reads is not at its end.
-  for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
-    const length = readSync(fd, piece, 0, piece.length, position);
-    if (length === 0) break;
-    position += length;
-    last = Buffer.concat([last, piece.subarray(0, length)]).subarray(-OUTPUT_LIMIT);
+async function cutShort(fd: number, group: number | null): Promise<Buffer> {
+  if (group !== null) signalGroup(group, 'SIGSTOP');
+  try {
+    // A write that is under way comes to its end; what the hook has put into another group may go on for ever.
+    for (let size = -1, looks = 0; size !== fstatSync(fd).size && looks < MOST_LOOKS; looks += 1) {
+      size = fstatSync(fd).size;
+      await delay(STANDSTILL);
+    }
+    const last = lastBytes(fd);
+    ftruncateSync(fd);
+    return last;
+  } finally {
+    if (group !== null) signalGroup(group, 'SIGCONT');
   }
-  return last;
+}
+
+function lastBytes(fd: number): Buffer {
+  const { size } = fstatSync(fd);
+  const last = Buffer.alloc(Math.min(size, OUTPUT_LIMIT));
+  return last.subarray(0, readSync(fd, last, 0, last.length, size - last.length));
 }
 
 function endOf(shell: ChildProcess): Promise<HookExit> {

@@ -53,7 +53,10 @@ export function conditionReasons({ verdict, gate, running, notBefore, now, pollM
   const reasons: Reason[] = [];
   for (const { code, message } of verdict.unmet) {
     if (code === 'offline') reasons.push({ code, message, since: now, nextCheckAt: now + pollMs });
-    else if (code === 'not-before') reasons.push({ code, message, since: now, nextCheckAt: notBefore });
+    else if (code === 'not-before') {
+      // The verdict is as old as the last look.
+      if (notBefore === null || now < notBefore) reasons.push({ code, message, since: now, nextCheckAt: notBefore });
+    }
     else if (heldBack || !running) reasons.push({ code, message, since: gate?.steadySince ?? now, nextCheckAt: now + pollMs });
   }
   if (heldBack && verdict.held.met) {

@@ -97,6 +97,8 @@ function sessionChange(session: SessionHead, event: SessionEvent): Partial<Sessi
         completeHook: session.settings.onComplete === null ? { kind: 'none' } : { kind: 'due', failures: 0, notBefore: event.time },
       };
     case 'task.added':
+      // Whoever adds to a session that was to go with its files wants this one.
+      return { settledSeq: null, completeHook: { kind: 'none' }, forgetting: session.forgetting?.purge === true ? null : session.forgetting };
     case 'task.retried':
     case 'task.resumed':
       return { settledSeq: null, completeHook: { kind: 'none' } };
@@ -108,7 +110,7 @@ function sessionChange(session: SessionHead, event: SessionEvent): Partial<Sessi
       return { forgotten: true };
     case 'hook.started':
     case 'hook.finished': {
-      if (event.hook !== 'complete') return NO_CHANGE;
+      if (event.hook !== 'complete' || isOutOfDate(session.completeHook, event)) return NO_CHANGE;
       const completeHook = hookAfter(session.completeHook, event);
       return completeHook.kind === 'done' ? { completeHook, ackedSeq: event.seq } : { completeHook };
     }
@@ -214,7 +216,7 @@ function taskAfter(task: Task, event: SessionEvent, settings: SessionSettings): 
     case 'task.expired':
       return to({ kind: 'expired', at: event.time });
     case 'hook.started':
-      return { ...task, hook: hookAfter(task.hook, event) };
+      return isOutOfDate(task.hook, event) ? null : { ...task, hook: hookAfter(task.hook, event) };
     case 'hook.finished': {
       const hook = hookAfter(task.hook, event);
       return event.ok ? { ...task, hook, ackedSeq: event.seq } : { ...task, hook };
@@ -236,6 +238,11 @@ function hookAfter(hook: HookState, event: SessionEvent & { type: 'hook.started'
   if (event.ok) return { kind: 'done' };
   if (event.retryAt === null) return { kind: 'gave-up', message: event.message, at: event.time };
   return { kind: 'due', failures: failures + 1, notBefore: event.retryAt };
+}
+
+/** Its task was cancelled or begun again, or its session went on, before it could start: nobody waits for it. */
+function isOutOfDate(hook: HookState, { type }: SessionEvent & { type: 'hook.started' | 'hook.finished' }): boolean {
+  return type === 'hook.started' && !hookPending(hook);
 }
 
 export function hookPending(hook: HookState): boolean {

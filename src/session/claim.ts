@@ -1,11 +1,12 @@
 import { dirname } from 'node:path';
 import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
-import { isOver } from '../domain/session.js';
+import { isOver, type Session } from '../domain/session.js';
+import type { SessionEvent } from '../domain/events.js';
 import { selectTasks } from '../domain/select.js';
 import { isSettled, type Task } from '../domain/task.js';
 import { claimTask } from '../delivery/claim.js';
 import { isFirstToHear, settle, type Settling } from '../delivery/settle.js';
-import { resolveDestination, type OnConflict } from '../delivery/destination.js';
+import { refuseInside, resolveDestination, type OnConflict } from '../delivery/destination.js';
 import { isThere } from '../store/files.js';
 import { receiptPath } from '../store/paths.js';
 import { ask, type Asking } from './ask.js';
@@ -115,6 +116,7 @@ async function claimOne(asking: Asking, record: ClaimRecord, task: Task, request
   if (task.state.kind === 'claimed') return claimedBefore(asking, record, task, request);
   if (task.state.kind !== 'finished') throw notClaimable(asking.id, task);
   const destination = await resolveDestination({ to: request.to, cwd: request.cwd, name: task.spec.name, taskTo: task.spec.to, make: true });
+  await refuseInside(destination, [asking.paths.dir, dirname(dirname(dirname(task.state.file)))]);
   const outcome = await claimTask({
     ...settling(asking, record, task.number),
     destination,
@@ -181,6 +183,7 @@ async function waitForOutcome(asking: Asking, { names, timeoutMs }: ClaimRequest
     const { value } = step;
     if (value.kind !== 'event' && value.kind !== 'snapshot') continue;
     const session = value.kind === 'event' ? value.session : value.view.session;
+    if (value.kind === 'event' && !isOfNamed(session, value.event, names)) continue;
     if (names.length > 0 && selectTasks(session, names).every(isSettled)) return;
   }
   if (signal.aborted) {
@@ -188,6 +191,12 @@ async function waitForOutcome(asking: Asking, { names, timeoutMs }: ClaimRequest
       hint: `poste claim --id ${asking.id} --wait waits again`,
     });
   }
+}
+
+/** Of 100 000 tasks, most events are of others: those are not worth a look at all of them. */
+function isOfNamed({ tasks }: Session, event: SessionEvent, names: readonly string[]): boolean {
+  const task = 'task' in event ? tasks.get(event.task) : undefined;
+  return task !== undefined && (names.includes(String(task.number)) || names.includes(task.spec.name));
 }
 
 function nothingToClaim(id: string, tasks: readonly Task[]): PosteError {

@@ -34,7 +34,7 @@ export class Gates {
     const asked = new Map<string, Task>();
     for (const task of tasks) if (!isSettled(task)) asked.set(gateKeys.of(task), task);
     const keys = [...asked.keys()].join('\n');
-    if (this.#looking || (monotonic - this.#lookedAt < this.#times.pollMs && keys === this.#keys)) return;
+    if (this.#looking || (monotonic - this.#lookedAt < this.#times.pollMs && keys === this.#keys && !this.#isChangeDue())) return;
     this.#lookedAt = monotonic;
     this.#keys = keys;
     for (const key of this.#guarded.keys()) if (!asked.has(key)) this.#guarded.delete(key);
@@ -44,6 +44,12 @@ export class Gates {
       this.#looking = false;
       this.#onLook();
     });
+  }
+
+  /** A gate is to open or close by now, if a look finds things as they were. */
+  #isChangeDue(): boolean {
+    const now = Date.now();
+    return [...this.#guarded.values()].some(({ gate }) => gate?.changesAt != null && gate.changesAt <= now);
   }
 
   async #judge(key: string, { spec, createdAt }: Task): Promise<void> {

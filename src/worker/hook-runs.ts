@@ -125,7 +125,7 @@ export class HookRuns {
   async #run(run: { command: string; cwd: string; timeoutMs: number; facts: HookFacts; hook: HookState; turn: Turn }): Promise<boolean> {
     const { command, cwd, timeoutMs, facts, hook, turn } = run;
     const number = failuresOf(hook) + 1;
-    await this.#commit({ type: 'hook.started', ...whichHook(facts), run: number });
+    if (!(await this.#begin(facts, number))) return false;
     const env = hookEnvironment(process.env, facts);
     const announce = (pid: number): Promise<void> => turn.runBy(identityOf(pid));
     const request = { command, cwd, folder: this.#owned.paths.dir, env, stdin: hookInput(facts), timeoutMs, announce, signal: this.#stop.signal };
@@ -133,6 +133,15 @@ export class HookRuns {
     if (this.#stop.signal.aborted && !ok) return false;
     await this.#commit({ type: 'hook.finished', ...whichHook(facts), ok, message: printable(message, 200), retryAt: ok ? null : retryAt(number) });
     return ok;
+  }
+
+  /** False when what it was to run for is not so any more: its task was cancelled or begun again, or its session went on, while it waited for its turn. */
+  async #begin(facts: HookFacts, run: number): Promise<boolean> {
+    const started = await this.#owned.journal.commit((session) => {
+      const hook = facts.task === null ? session?.completeHook : session?.tasks.get(facts.task)?.hook;
+      return hook !== undefined && hookPending(hook) ? [{ type: 'hook.started', ...whichHook(facts), run }] : [];
+    });
+    return started.length > 0;
   }
 
   /** After exit 0, a file that is no longer where it was has been taken by the hook. */

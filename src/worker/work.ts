@@ -201,14 +201,8 @@ class Shift {
     const began = performance.now();
     const plan = this.#plan(now);
     this.#restMs = Math.min(LONGEST_REST_MS, Math.max(LEAST_REST_MS, REST * (performance.now() - began)));
-    for (const task of plan.giveUp) {
-      await this.#transfers.stop(task.number);
-      const error = new PosteError('gave-up', `not finished within the time given by --give-up-after; what has arrived is kept`, {
-        hint: `poste retry ${task.number} goes on from there`,
-      });
-      await journal.commit(() => [{ type: 'task.failed', task: task.number, error: errorInfo(error) }]);
-    }
-    await Promise.all(plan.stop.map(({ task }) => this.#transfers.stop(task.number)));
+    await Promise.all([...plan.giveUp, ...plan.stop.map(({ task }) => task)].map((task) => this.#transfers.stop(task.number)));
+    if (plan.giveUp.length > 0) await journal.commit(() => plan.giveUp.map((task) => ({ type: 'task.failed', task: task.number, error: errorInfo(gaveUp(task)) })));
     const waits = [...plan.stop, ...plan.wait];
     if (waits.length > 0) await journal.commit(() => waits.map(({ task, reasons }) => ({ type: 'task.waiting', task: task.number, reasons })));
     for (const task of plan.start) this.#transfers.start(task);
@@ -284,4 +278,8 @@ class Shift {
     if (session === null) throw new PosteError('internal', 'the session is gone from its journal');
     return session;
   }
+}
+
+function gaveUp({ number }: Task): PosteError {
+  return new PosteError('gave-up', 'not finished within the time given by --give-up-after; what has arrived is kept', { hint: `poste retry ${number} goes on from there` });
 }

@@ -155,4 +155,10 @@ describe('status tells why a task waits', () => {
       { ...unmet[1], since: 3000, nextCheckAt: 9_000_000 },
     ]);
   });
+
+  it('a time that has come since the last look holds nobody up', () => {
+    const unmet = [{ code: 'not-before', message: 'not before noon' }] as const;
+    const heldAt = (now: number): number => reasons({ met: false, unmet, held: null }, null, { running: false, notBefore: 5000, now }).length;
+    expect([heldAt(4999), heldAt(5000)]).toEqual([1, 0]);
+  });
 });

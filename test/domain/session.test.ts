@@ -199,6 +199,33 @@ describe('any sequence of events, even a damaged one', () => {
   });
 });
 
+describe('what came in between', () => {
+  const folded = (...bodies: EventBody[]): SessionFold => {
+    const fold = new SessionFold();
+    [...beginning, ...bodies].forEach((body, index) => fold.apply(at(body, index + 1)));
+    return fold;
+  };
+  const ended: EventBody[] = [{ type: 'task.started', task: 1, attempt: 1, offset: 0 }, { type: 'task.failed', task: 1, error }];
+  const started: EventBody = { type: 'hook.started', task: 1, run: 1, ...hook };
+
+  it('a hook whose task was cancelled or begun again before it could start does not start any more', () => {
+    const hookAfter = (...bodies: EventBody[]): unknown => folded(...ended, ...bodies, started).session?.tasks.get(1)?.hook.kind;
+    expect([hookAfter(), hookAfter({ type: 'task.cancelled', task: 1 }), hookAfter({ type: 'task.retried', task: 1 })]).toEqual(['running', 'none', 'none']);
+  });
+
+  it('nor does that of a session that goes on', () => {
+    const complete: EventBody = { type: 'hook.started', hook: 'complete', eventId: 'c', run: 1 };
+    const settled: EventBody = { type: 'session.settled', counts: {} };
+    expect(folded(settled, complete).session?.completeHook.kind).toBe('running');
+    expect(folded(settled, { type: 'task.retried', task: 1 }, complete).session?.completeHook).toEqual({ kind: 'none' });
+  });
+
+  it('a task that is added to a session which was to go with its files keeps it', () => {
+    const more: EventBody = { type: 'task.added', task: 3, request: 'r#3', paused: false, spec };
+    expect([true, false].map((purge) => folded({ type: 'session.forgetting', purge }, more).session?.forgetting)).toEqual([null, { purge: false }]);
+  });
+});
+
 describe('a journal that a worker wrote', () => {
   it('does not call itself settled while a task has something to do', () => {
     always(legalJournal, (_before, _event, after) => after === null || after.settledSeq === null || tasksOf(after).every(isSettled));

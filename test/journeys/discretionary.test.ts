@@ -135,6 +135,14 @@ test('--not-before waits for its time, and says until when', async () => {
   expect(origin.log.map(({ path }) => path)).toEqual(['/soon.bin']);
 });
 
+test('--not-before begins when it said, however seldom conditions are looked at', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => serve(file, { etag: '"a"' }));
+  const { env } = await machine(home, {});
+  const begun = await home.run(['start', '--wait', '--not-before', 'now+2s', origin.at('/soon.bin')], { env: { ...env, POSTE_POLICY_POLL: '600' } });
+  expect(begun.code).toBe(0);
+});
+
 test('a download that was not asked to wait for power does not', async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => serve(file, { etag: '"a"' }));

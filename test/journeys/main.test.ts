@@ -1,5 +1,5 @@
 import { access, readFile, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { content, makeHold, serve, sha256, startOrigin } from '../support/origin.js';
 import { makeHome, type ClaimAnswer, type StartAnswer } from '../support/poste.js';
@@ -114,6 +114,19 @@ test('#103 the same URL again is the same task, and nothing is fetched twice; --
   expect(origin.refetched(file.length)).toBe(0);
   const forced = await home.run(['start', '--json', '--new', origin.at('/film.mkv')]);
   expect(forced.json<StartAnswer>().tasks).toMatchObject([{ task: 2, existing: false }]);
+});
+
+test('a file is not claimed to where poste keeps it: it would go with its own source', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => serve(file, { etag: '"1"' }));
+  await home.run(['start', '--wait', origin.at('/file.bin')]);
+  const kept = (await home.status()).tasks[0]?.file ?? '';
+  for (const conflict of ['fail', 'rename', 'overwrite']) {
+    expect(await home.run(['claim', '--to', kept, '--on-conflict', conflict])).toMatchObject({ code: 14, stdout: '' });
+    expect(await home.run(['claim', '--on-conflict', conflict], { cwd: dirname(kept) })).toMatchObject({ code: 14, stdout: '' });
+    expect(file.equals(await readFile(kept))).toBe(true);
+  }
+  expect((await home.run(['claim'])).code).toBe(0);
 });
 
 test('--to is remembered for claim; until then nothing is put there', async () => {
