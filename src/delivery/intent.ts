@@ -64,7 +64,8 @@ export async function tryTurn(paths: SessionPaths, request: TurnRequest): Promis
     }
     const left = earlier.flatMap(({ number, intent }) => (intent === null || yieldsTo(request, intent) ? [] : [{ number, intent }]));
     const { task, by, eventId, move } = request;
-    const turn = new Turn(paths, earlier.length + 1, { task, by, eventId, move, maker: ownIdentity(), at: Date.now() }, left);
+    const lowest = 1 + Math.max(0, ...earlier.flatMap(({ number, intent }) => (intent !== null && yieldsTo(request, intent) ? [number] : [])));
+    const turn = new Turn(paths, { number: earlier.length + 1, lowest }, { task, by, eventId, move, maker: ownIdentity(), at: Date.now() }, left);
     if (await turn.create()) return { kind: 'taken', turn };
   }
 }
@@ -109,12 +110,15 @@ export class Turn {
   readonly left: readonly LeftIntent[];
   readonly #paths: SessionPaths;
   readonly #number: number;
+  /** What lies below is of the hook in whose run this turn was taken: it goes on. */
+  readonly #lowest: number;
   #intent: Intent;
   #over = false;
 
-  constructor(paths: SessionPaths, number: number, intent: Intent, left: readonly LeftIntent[]) {
+  constructor(paths: SessionPaths, { number, lowest = 1 }: { readonly number: number; readonly lowest?: number }, intent: Intent, left: readonly LeftIntent[]) {
     this.#paths = paths;
     this.#number = number;
+    this.#lowest = lowest;
     this.#intent = intent;
     this.left = left;
   }
@@ -169,10 +173,10 @@ export class Turn {
     await this.#write({ ...this.#intent, maker: null });
   }
 
-  /** The task is claimed, durably, and all that it left in temp is gone: no turn of it means anything any more. */
+  /** The task is claimed, durably, and all that it left in temp is gone: no turn of it means anything any more, but for that of a hook which goes on. */
   async close(): Promise<void> {
     this.#over = true;
-    for (let number = this.#number; number >= 1; number -= 1) await rm(this.#path(number), { recursive: true, force: true });
+    for (let number = this.#number; number >= this.#lowest; number -= 1) await rm(this.#path(number), { recursive: true, force: true });
   }
 
   async #write(intent: Intent): Promise<void> {

@@ -217,7 +217,8 @@ describe('a hook that runs', () => {
     await expect(claim(shelf, join(shelf.out, 'elsewhere'), { waitMs: 0 })).rejects.toMatchObject({ code: 'timeout' });
     await rm(join(shelf.out, 'taken'));
     expect(await claim(shelf, join(shelf.out, NAME), inside)).toMatchObject({ kind: 'claimed' });
-    await hook.turn.release();
+    expect(await tryTurn(shelf.paths, hookTurn), 'a second run beside this one').toMatchObject({ kind: 'held' });
+    await hook.turn.close();
     expect(await deliveredOnlyTo(shelf, join(shelf.out, NAME))).toEqual([]);
   });
 });

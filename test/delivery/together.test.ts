@@ -23,7 +23,7 @@ const DEAD = { ...ownIdentity(), startTime: '1' };
 /** The intent of a claimer that died before it did anything, or one that is under way. */
 async function leaveIntent(shelf: Shelf, number: number, maker: typeof DEAD | null): Promise<void> {
   await makeDir(shelf.paths.intents);
-  await new Turn(shelf.paths, number, { task: 1, by: 'claim', eventId: null, move: null, maker, at: 0 }, []).create();
+  await new Turn(shelf.paths, { number }, { task: 1, by: 'claim', eventId: null, move: null, maker, at: 0 }, []).create();
 }
 
 it('#47 of 20 claimers at once, each a process of its own, one gets the file', async () => {
@@ -74,7 +74,7 @@ it('one who decided long ago that a claimer is dead gets no turn that others hav
   const shelf = await makeShelf();
   const request = { task: 1, by: 'claim', eventId: null, move: null, insideHook: null } as const;
   const late = (number: number): Promise<boolean> =>
-    new Turn(shelf.paths, number, { task: 1, by: 'claim', eventId: null, move: null, maker: ownIdentity(), at: 0 }, []).create();
+    new Turn(shelf.paths, { number }, { task: 1, by: 'claim', eventId: null, move: null, maker: ownIdentity(), at: 0 }, []).create();
   try {
     await leaveIntent(shelf, 1, DEAD);
     const turn = await takeTurn(shelf.paths, request, 0);

@@ -103,7 +103,7 @@ export class HurtSession implements AsyncDisposable {
     });
     await claim(bench.asking, { ...CLAIM, to: bench.out, cwd: bench.root, names: ['claimed.bin'] }, () => undefined);
     const dead = { ...ownIdentity(), pid: NO_PROCESS };
-    await new Turn(paths, 1, { task: 4, by: 'claim', eventId: null, move: { kind: 'link', to: join(bench.out, 'left.bin') }, maker: dead, at: 1 }, []).create();
+    await new Turn(paths, { number: 1 }, { task: 4, by: 'claim', eventId: null, move: { kind: 'link', to: join(bench.out, 'left.bin') }, maker: dead, at: 1 }, []).create();
     const { gen } = await highestGeneration(paths);
     const owner: Owner = { gen: gen + 1, token: 'dead', role: 'worker', version: 'test', startedAt: new Date().toISOString(), identity: dead };
     await createGeneration(paths, owner);
