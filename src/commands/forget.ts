@@ -4,7 +4,7 @@ import { control } from '../session/control.js';
 
 export default class Forget extends PosteCommand {
   static override summary = 'End a session: remove its record, and the space it takes.';
-  static override description = 'Refused while something is unfinished or unclaimed, unless one of the flags says what is to become of it.';
+  static override description = 'Refused while something is unfinished or unclaimed, unless one of the flags says what is to become of it. A download that is started in the session before --when-done --purge has come about takes that back.';
   static override flags = {
     'when-done': Flags.boolean({ exclusive: ['cancel'], summary: 'later, when everything has settled and was claimed' }),
     cancel: Flags.boolean({ summary: 'cancel what is unfinished' }),
