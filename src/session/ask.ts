@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { serving } from '../delivery/serving.js';
 import { isDeliveryUnderWay } from '../delivery/under-way.js';
@@ -44,12 +45,37 @@ const FORGOTTEN: Granted = { ok: true, tasks: [], existing: [] };
  */
 export async function ask(asking: Asking, request: Request): Promise<Granted> {
   // What brings more work has no right to the last blocks.
-  return request.kind === 'add' ? askOnce(asking, request) : withReserve(asking.paths.reserve, () => askOnce(asking, request));
+  if (request.kind === 'add') return askOnce(asking, request, () => undefined);
+  return withReserve(asking.paths.reserve, async () => {
+    let submitting: Promise<string> | null = null;
+    const takeBackFirst = (signal: NodeJS.Signals): void => {
+      const withdrawn = submitting?.then((requestId) => withdraw(asking.paths, requestId)) ?? Promise.resolve();
+      void withdrawn.catch(() => undefined).finally(() => process.exit(128 + constants.signals[signal]));
+    };
+    // A claim stands whatever becomes of who made it, and what was seen was seen.
+    const signals = request.kind === 'claimed' || request.kind === 'acknowledge' ? [] : SIGNALS;
+    for (const signal of signals) process.once(signal, takeBackFirst);
+    try {
+      return await askOnce(asking, request, (requestId) => {
+        submitting = requestId;
+      });
+    } finally {
+      for (const signal of signals) process.off(signal, takeBackFirst);
+    }
+  });
 }
 
-async function askOnce(asking: Asking, request: Request): Promise<Granted> {
+/** Those with which a person, or a system that shuts down, ends a command. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+async function askOnce(asking: Asking, request: Request, onSubmit: (requestId: Promise<string>) => void): Promise<Granted> {
   const { paths, needsWorker } = asking;
-  let requestId = await submit(paths, request);
+  const submitted = (): Promise<string> => {
+    const requestId = submit(paths, request);
+    onSubmit(requestId);
+    return requestId;
+  };
+  let requestId = await submitted();
   let wentWithSession = false;
   const deadline = performance.now() + (asking.deadlineMs ?? DEADLINE);
   const starter = new WorkerStarter(asking);
@@ -68,7 +94,7 @@ async function askOnce(asking: Asking, request: Request): Promise<Granted> {
     if (isGone && request.kind === 'forget') return FORGOTTEN;
     if (!pending && isGone && request.kind !== 'add') throw noSession(asking.id);
     if (!pending) {
-      requestId = await submit(paths, request);
+      requestId = await submitted();
       wentWithSession = true;
     }
     const holder = await readOwner(paths);

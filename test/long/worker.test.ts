@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,6 +37,24 @@ test('#43 a worker that is stopped keeps its session: others say that it does no
   // What was to be added stays recorded, the pause was taken back.
   expect((await home.status()).tasks.map(({ sha256: digest }) => digest)).toEqual([sha256(file), sha256(file)]);
   expect(journal.some(({ type }) => type === 'task.paused')).toBe(false);
+});
+
+test('#43 a command that is interrupted while the worker does not answer has asked for nothing', async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => slowly);
+  await home.run(['start', origin.at('/file.bin')]);
+  const pid = (await home.workerPid()) ?? 0;
+  process.kill(pid, 'SIGSTOP');
+  const inbox = (): Promise<string[]> => readdir(join(home.sessionDir(), 'inbox'));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const command = home.spawn(['forget', '--cancel', '--purge']);
+    await until('the request', async () => (await inbox()).length > 0);
+    command.kill(signal);
+    expect((await command.exit).code).toBe(signal === 'SIGINT' ? 130 : 143);
+    expect(await inbox()).toEqual([]);
+  }
+  process.kill(pid, 'SIGCONT');
+  expect((await home.run(['claim', '--wait'])).code).toBe(0);
 });
 
 const DAY_MS = 86_400_000;
