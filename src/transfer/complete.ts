@@ -1,3 +1,5 @@
+import { PosteError } from '../domain/errors.js';
+import { bytesAfter } from '../domain/segments.js';
 import { checkSize } from '../domain/size.js';
 import { removeParts } from '../store/part-file.js';
 import type { PartFile } from '../store/part.js';
@@ -19,6 +21,7 @@ export async function complete(
   { name, running, signal }: { readonly name: string; readonly running: RunningDigest | null; readonly signal: AbortSignal },
 ): Promise<AttemptOutcome> {
   const size = part.received;
+  if (bytesAfter(part.extents, 0) !== size) throw new PosteError('internal', 'the file has a hole; what has arrived is kept', { transient: true });
   checkSize(spec, size);
   await observer.verifying();
   await part.sync();

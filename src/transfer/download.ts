@@ -112,8 +112,8 @@ export class Download {
     if (this.#part === null || this.#isMixed) return WHOLE;
     const { extents, header, received } = this.#part;
     if (received === 0) return header.total === 0 && this.#hasBegun ? null : WHOLE;
-    if (header.total === null && this.#end === 'unverified') return null;
-    return gapsOf(extents, header.total)[0] ?? null;
+    const [gap = null] = gapsOf(extents, header.total);
+    return header.total === null && this.#end === 'unverified' && gap?.end === null ? null : gap;
   }
 
   /** Asks once and takes what comes. An outcome ends the attempt; `null` goes on with it. */
@@ -229,7 +229,7 @@ export class Download {
     const before = part.received;
     if (!(await this.#receive(asked, part, span))) return;
     this.#emptyAnswers = part.received > before ? 0 : this.#emptyAnswers + 1;
-    if (total === null && this.#emptyAnswers > 0) this.#end = 'unverified';
+    if (total === null && segment.end === null && this.#emptyAnswers > 0) this.#end = 'unverified';
     // Once: a server may send no more at a time than what is compared.
     if (total !== null && this.#emptyAnswers > 1) {
       this.#mode = 'unranged';

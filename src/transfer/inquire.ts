@@ -76,5 +76,5 @@ export async function join(part: PartFile, { asked, verdict }: { asked: Asked; v
 }
 
 function withTail({ start, end }: Segment, total: number | null): Segment {
-  return { start, end: end === null || total === null ? end : Math.min(end + TAIL_BYTES, total) };
+  return { start, end: end === null ? null : Math.min(end + TAIL_BYTES, total ?? Number.POSITIVE_INFINITY) };
 }

@@ -3,6 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, truncate, unl
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { createPart, openPart } from '../../src/store/part-file.js';
 import { content, inTurn, serve, sha256, startOrigin } from '../support/origin.js';
 import { makeRig, type Rig } from './rig.js';
 
@@ -71,6 +72,21 @@ test('#60 a full disk: waits, keeps what it has, and goes on when there is room'
   } finally {
     execFileSync('umount', [rig.temp.parts]);
   }
+});
+
+test('#5 #40 a hole that a kill left is filled, also when the server never says how long the file is', async () => {
+  const body = file.subarray(0, 1_000_000);
+  const star = { etag: '"1"', contentRange: (first: number, last: number) => `bytes ${first}-${last}/*` };
+  await using origin = await startOrigin(inTurn(serve(body, { ...star, truncateAt: 600_000 }), serve(body, star)));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  await rig.run();
+  const { part: first } = await openPart(rig.temp, 1, 'boot');
+  if (first === null) throw new Error('no part');
+  await first.close();
+  const holed = await createPart(rig.temp, 1, 'boot', first.header);
+  for (const [start, end] of [[0, 300_000], [303_000, 600_000]] as const) await holed.write([body.subarray(start, end)], start);
+  await holed.close();
+  expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(body) });
 });
 
 test('#66 a part that was deleted or damaged meanwhile: fetched anew, and said so', async () => {
