@@ -18,13 +18,17 @@ const POSTE = fileURLToPath(new URL('run.js', import.meta.url));
 const root = await mkdtemp(join(tmpdir(), 'poste-demo-'));
 const home = join(root, 'home');
 const counted = { requests: 0, bodyBytes: 0 };
+/** All connections share one line. */
+let lineFreeAt = 0;
 const server = createServer(serve).listen(0, '127.0.0.1');
 await new Promise((resolve) => server.once('listening', resolve));
 const url = `http://127.0.0.1:${server.address().port}/demo.bin`;
 
 try {
   await poste('start', '--id', 'demo', url);
-  const pid = await workerAfter(SIZE * (0.3 + 0.4 * Math.random()));
+  const pid = await worker();
+  const killAt = SIZE * (0.3 + 0.4 * Math.random());
+  while (counted.bodyBytes < killAt) await delay(20);
   console.log(`\n$ kill -9 ${pid}            # the worker, at ${mebibytes(counted.bodyBytes)} of ${mebibytes(SIZE)}`);
   process.kill(pid, 'SIGKILL');
   await delay(300);
@@ -59,16 +63,15 @@ async function poste(...args) {
   if (code !== 0) throw new Error(`poste ${args[0]} ended with exit code ${code}`);
 }
 
-/** The worker's process id, once the server has sent so many bytes. */
-async function workerAfter(bytes) {
-  while (counted.bodyBytes < bytes) await delay(20);
+/** The worker's process id. */
+async function worker() {
   const child = spawn(process.execPath, [POSTE, 'status', '--id', 'demo', '--json'], { env: { ...process.env, POSTE_HOME: home } });
   const chunks = [];
   for await (const chunk of child.stdout) chunks.push(chunk);
   return JSON.parse(Buffer.concat(chunks).toString()).sessions[0].worker.pid;
 }
 
-/** A plain file server: one file, a strong ETag, byte ranges, a limited rate, and a count of what was sent. */
+/** A plain file server: one file, a strong ETag, byte ranges, a rate for all connections together, and a count of what was sent. */
 async function serve(request, response) {
   counted.requests += 1;
   const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
@@ -81,14 +84,12 @@ async function serve(request, response) {
     'content-length': end - start + 1,
     ...(from === undefined ? {} : { 'content-range': `bytes ${start}-${end}/${SIZE}` }),
   });
-  const began = performance.now();
-  let sent = 0;
   for await (const chunk of content(start, end + 1)) {
     if (response.destroyed) return;
-    const early = (sent / BYTES_PER_SECOND) * 1000 - (performance.now() - began);
+    lineFreeAt = Math.max(lineFreeAt, performance.now()) + (chunk.length / BYTES_PER_SECOND) * 1000;
+    const early = lineFreeAt - performance.now();
     if (early > 5) await delay(early);
     if (!response.write(chunk)) await drained(response);
-    sent += chunk.length;
     counted.bodyBytes += chunk.length;
   }
   response.end();
