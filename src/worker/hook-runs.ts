@@ -80,8 +80,7 @@ export class HookRuns {
 
   /** Something else than the command failed (the disk refused, a newer poste has the delivery): a failed run, unless it was told how it ended. */
   async #failed(facts: HookFacts, before: HookState, message: string): Promise<void> {
-    const { session } = this.#owned.journal;
-    const hook = facts.task === null ? session?.completeHook : session?.tasks.get(facts.task)?.hook;
+    const hook = hookOf(this.#owned.journal.session, facts);
     if (hook === undefined || !hookPending(hook) || failuresOf(hook) !== failuresOf(before) || this.#stop.signal.aborted) return;
     await this.#commit({ type: 'hook.started', ...whichHook(facts), run: failuresOf(before) + 1 });
     await this.#commit({ type: 'hook.finished', ...whichHook(facts), ok: false, message: printable(message, 200), retryAt: retryAt(failuresOf(before) + 1) });
@@ -138,7 +137,7 @@ export class HookRuns {
   /** False when what it was to run for is not so any more: its task was cancelled or begun again, or its session went on, while it waited for its turn. */
   async #begin(facts: HookFacts, run: number): Promise<boolean> {
     const started = await this.#owned.journal.commit((session) => {
-      const hook = facts.task === null ? session?.completeHook : session?.tasks.get(facts.task)?.hook;
+      const hook = hookOf(session, facts);
       return hook !== undefined && hookPending(hook) ? [{ type: 'hook.started', ...whichHook(facts), run }] : [];
     });
     return started.length > 0;
@@ -166,6 +165,10 @@ export class HookRuns {
 async function endOrphan({ by, maker, hook }: Intent): Promise<void> {
   if (by !== 'hook' || hook === undefined || (maker !== null && liveness(maker) !== 'dead')) return;
   if (liveness(hook) === 'alive') await endHook(hook.pid);
+}
+
+function hookOf(session: Session | null, { task }: HookFacts): HookState | undefined {
+  return task === null ? session?.completeHook : session?.tasks.get(task)?.hook;
 }
 
 function failuresOf(hook: HookState): number {
