@@ -133,10 +133,13 @@ function judgeRest(known: Known, asked: JudgedBy, answer: Answer): Verdict {
   const range = answer.contentRange;
   switch (answer.status) {
     case 206: {
-      if (range?.kind !== 'range' || range.start > asked.from || range.end < asked.join) return next;
-      // Nothing but what is here, and the file goes on: a server that always sends its first bytes would be asked for ever.
-      if (range.end === asked.join && range.end < (range.total ?? known.total ?? 0)) return next;
-      if (answer.contentEncoding !== null || !lengthFits(answer, range)) return next;
+      if (range?.kind !== 'range' || range.start > asked.from) return next;
+      // Nothing but what is here. A short piece of what was asked for is as good as any: a later one brings more. But a server that always sends
+      // its first bytes would be asked for ever.
+      const goesOn = range.end < (range.total ?? known.total ?? Number.POSITIVE_INFINITY);
+      if (range.end <= asked.join && goesOn && range.start < asked.from) return next;
+      if (range.end < asked.join && !goesOn) return next;
+      if (known.contentEncoding !== null || answer.contentEncoding !== null || !lengthFits(answer, range)) return next;
       if (range.total !== null && known.total !== null && range.total !== known.total) {
         return changed(`its size changed from ${known.total} to ${range.total} bytes`);
       }
@@ -179,6 +182,10 @@ function judgeRest(known: Known, asked: JudgedBy, answer: Answer): Verdict {
  */
 export function judgeEnd(known: Known, received: number, mode: Mode, verdict: Verdict, answer: Answer): 'whole' | 'cut' | 'unknown' | 'follow' {
   if (verdict.kind === 'append' || verdict.kind === 'complete' || verdict.kind === 'portal') return 'follow';
+  // How long the file is in another encoding than that of the bytes that are here says nothing of these; all of it may take their place.
+  if (known.contentEncoding !== null && known.contentEncoding !== answer.contentEncoding && [200, 206].includes(answer.status)) {
+    return answer.status === 200 ? 'follow' : 'unknown';
+  }
   // What stands in the way of the file says nothing of its end, nor does what carries no file.
   if (isTransientStatus(answer.status) || needOf(answer.status) !== null || [204, 304, 412].includes(answer.status)) return 'follow';
   if (compareValidators(known.validators, answer.validators) === 'different') return 'follow';

@@ -5,7 +5,7 @@ import { addExtent, coveredBytes, type Extent } from '../domain/segments.js';
 import { Allowance } from './allowance.js';
 import { diskError } from './disk-error.js';
 import { extentLine, formatRecord, pair, VERSION, type ExtentLine, type PartHeader, type PartRecord } from './extents.js';
-import { replaceFile, syncDir, writeFully } from './files.js';
+import { removeIfThere, replaceFile, syncDir, writeFully } from './files.js';
 import type { TempPaths } from './paths.js';
 
 /**
@@ -110,9 +110,11 @@ export class PartFile {
     await this.#append({ v: VERSION, boot: this.#boot, part: header });
   }
 
-  /** Remembers that these bytes were fetched again and are equal. */
-  async noteCompared(compared: Extent): Promise<void> {
+  /** Remembers that these bytes were fetched again and are equal, with those before them if they were too. */
+  async noteCompared({ start, end }: Extent): Promise<void> {
     this.#throwIfFailed();
+    const before = this.#record.compared;
+    const compared = { start: before !== null && before.start < start && before.end >= start ? before.start : start, end };
     this.#record = { ...this.#record, compared };
     await this.#append({ c: pair(compared) });
   }
@@ -150,13 +152,17 @@ export class PartFile {
     }
   }
 
-  /** Takes no byte for right any more; they stay where they are until a new generation takes over. */
-  async clear(): Promise<void> {
-    this.#record = { ...this.#record, written: [], durable: [], compared: null };
-    await this.#lines;
+  /** Takes no byte for right any more, whatever happens; they stay where they are until a new generation takes over. Nothing may be written meanwhile. */
+  async clear(header: PartHeader = this.#record.header): Promise<void> {
+    // A sync under way would mark them as there.
+    await this.#syncing;
+    this.#record = { header, written: [], durable: [], compared: null };
+    this.#unsynced = 0;
     try {
       await this.#rewriteRecord();
     } catch (error) {
+      // Not even its name is left to go on from, which takes no room on a full disk.
+      await removeIfThere(this.#extentsPath).catch(() => undefined);
       throw this.#fail(error, this.#extentsPath);
     }
   }

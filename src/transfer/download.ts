@@ -3,7 +3,7 @@ import { checkRestarts } from '../domain/restarts.js';
 import { checkSize, sizeLimit } from '../domain/size.js';
 import { bytesAfter, gapsOf, type Segment } from '../domain/segments.js';
 import { scrubber } from '../domain/scrub.js';
-import { canResume, evidenceOf, judgeEnd, resumeMode, type Known, type Mode, type Restart, type Verdict } from '../domain/verdict.js';
+import { canResume, evidenceOf, resumeMode, type Known, type Mode, type Restart, type Verdict } from '../domain/verdict.js';
 import type { PartHeader } from '../store/extents.js';
 import type { PartFile } from '../store/part.js';
 import { createPart, openPart, removeParts } from '../store/part-file.js';
@@ -12,6 +12,7 @@ import type { Asked } from './ask.js';
 import type { AttemptJob, AttemptObserver, AttemptOutcome } from './attempt.js';
 import { complete } from './complete.js';
 import { Connections, type Delivery } from './connections.js';
+import { EndOfFile } from './end-of-file.js';
 import { inquire, join, WHOLE, type Reply } from './inquire.js';
 import type { Network } from './network.js';
 import { OverlapDiffers, receive, type Span } from './receive.js';
@@ -43,17 +44,12 @@ export class Download {
   /** Why the bytes that are here will not be continued, once that is decided. */
   #restart: Restart | null = null;
   #restarts = 0;
-  /** What is here is of two versions: none of it counts any more. */
-  #isMixed = false;
-  /** Without a known total: whether the body has ended, and how far that is believed. */
-  #end: 'open' | 'to-be-probed' | 'unverified' = 'open';
+  readonly #end = new EndOfFile();
   #progressed = false;
   /** This attempt has been sent the file. That an earlier one was told it is empty proves nothing. */
   #hasBegun = false;
   /** Where the last piece that this attempt fetched ends. */
   #continues: number | null = null;
-  /** Answers in a row that went on with the file and brought no more than was here. */
-  #emptyAnswers = 0;
   #refusals = 0;
 
   constructor(job: AttemptJob, observer: AttemptObserver, network: Network, throttle: Throttle, signal: AbortSignal) {
@@ -92,7 +88,6 @@ export class Download {
   /** Syncs and closes the part file. Never rejects. */
   async close(): Promise<void> {
     this.#digest?.close();
-    if (this.#isMixed) await this.#part?.clear().catch(() => undefined);
     await this.#part?.close();
   }
 
@@ -109,27 +104,28 @@ export class Download {
 
   /** `null` when nothing is missing. */
   #nextSegment(): Segment | null {
-    if (this.#part === null || this.#isMixed) return WHOLE;
+    if (this.#part === null) return WHOLE;
     const { extents, header, received } = this.#part;
     if (received === 0) return header.total === 0 && this.#hasBegun ? null : WHOLE;
     const [gap = null] = gapsOf(extents, header.total);
-    return header.total === null && this.#end === 'unverified' && gap?.end === null ? null : gap;
+    return header.total === null && this.#end.isReached && gap?.end === null ? null : gap;
   }
 
   /** Asks once and takes what comes. An outcome ends the attempt; `null` goes on with it. */
   async #fetch(segment: Segment): Promise<AttemptOutcome | null> {
-    const part = this.received === 0 ? null : this.#part;
-    const reply = await this.#inquire(part, segment, segment.start === this.#continues, this.#signal);
+    // With nothing here the version that was dropped still tells a log-in page from the file.
+    const part = this.received === 0 && this.#restart === null ? null : this.#part;
+    const reply = await this.#inquire(part, segment, segment.start === this.#continues, this.#end.emptyAnswers, this.#signal);
     try {
-      if (part !== null && this.#end === 'to-be-probed' && (await this.#probed(part, reply.verdict, reply.asked))) return null;
+      if (part !== null && this.#end.isToBeProbed && (await this.#end.probed(part, this.#mode, reply.verdict, reply.asked))) return null;
       return await this.#follow(reply, segment);
     } finally {
       reply.asked.exchange.discard();
     }
   }
 
-  #inquire(part: PartFile | null, segment: Segment, continues: boolean, signal: AbortSignal): Promise<Reply> {
-    return inquire(this.#job, { part, mode: this.#mode, segment, continues, isLimited: this.#throttle.isLimited }, this.#network, signal);
+  #inquire(part: PartFile | null, segment: Segment, continues: boolean, emptyAnswers: number, signal: AbortSignal): Promise<Reply> {
+    return inquire(this.#job, { part, mode: this.#mode, segment, continues, emptyAnswers, isLimited: this.#throttle.isLimited }, this.#network, signal);
   }
 
   async #follow({ verdict, asked, by }: Reply, segment: Segment): Promise<AttemptOutcome | null> {
@@ -170,23 +166,19 @@ export class Download {
     const header = headerOf(asked, total, changes);
     await this.#answers.admit(asked, header, 0);
     if (old === null && isSmall(this.#job, total, end)) return await this.#takeSmall(asked, header);
-    if (dropped > 0) {
-      this.#restarts += 1;
-      checkRestarts({ here: this.#restarts, all: this.#job.restarts + this.#restarts, changes });
-      await this.#observer.restarted(restart?.reason ?? 'it is fetched anew', dropped);
-    }
+    if (dropped > 0) await this.#restarted(restart, dropped, changes);
     const part = (this.#part = await createPart(temp, task, bootId, header));
     this.#hasBegun = true;
     this.#digest?.close();
     this.#digest = null;
     this.#restart = null;
-    this.#isMixed = false;
-    this.#end = 'open';
-    this.#emptyAnswers = 0;
+    this.#end.reset();
     await old?.close();
     await removeParts(temp, task, old === null || dropped === 0 ? [part.generation] : [part.generation, old.generation]);
     await this.#answers.tell(asked, part.header);
     if (this.#canResume(part.header)) this.#mode = resumeMode(part.header);
+    // A 416 or 204 may have a text to say so; it is no part of the file.
+    if (end === 0 && asked.answer.status !== 200) return null;
     try {
       if (!(await this.#receive(asked, part, { start: 0, join: 0, overlap: Buffer.alloc(0), end, total, limit: sizeLimit(spec), stretch: { start: 0, position: 0, end: null } }))) return null;
     } finally {
@@ -197,15 +189,30 @@ export class Download {
     }
     if (part.header.total === null && asked.answer.status === 200) {
       if (asked.answer.framing === 'chunked') await part.describe({ ...part.header, total: part.received });
-      else this.#end = 'to-be-probed';
+      else this.#end.doubt();
     }
     if (this.#canResume(part.header)) return null;
-    if (this.#end === 'to-be-probed') this.#mode = 'plain';
+    if (this.#end.isToBeProbed) this.#mode = 'plain';
     else {
       this.#mode = 'unranged';
       this.#restart = { reason: 'the server sends pieces without saying of which version', changed: false };
     }
     return null;
+  }
+
+  async #restarted(restart: Restart | null, dropped: number, changes: number): Promise<void> {
+    this.#restarts += 1;
+    checkRestarts({ here: this.#restarts, all: this.#job.restarts + this.#restarts, changes });
+    await this.#observer.restarted(restart?.reason ?? 'it is fetched anew', dropped);
+  }
+
+  /** Bytes of two versions are here, nobody can tell which is which: gone at once, or whatever ends this attempt would leave them for the next. */
+  async #drop(part: PartFile, restart: Restart): Promise<void> {
+    const dropped = part.received;
+    const changes = part.header.changes + 1;
+    await part.clear({ ...part.header, changes });
+    this.#end.reset();
+    await this.#restarted(restart, dropped, changes);
   }
 
   async #takeSmall(asked: Asked, header: PartHeader): Promise<AttemptOutcome> {
@@ -226,15 +233,12 @@ export class Download {
     await this.#answers.admit(asked, { ...part.header, total }, part.received);
     const span = await join(part, { asked, verdict }, segment, segment.start === this.#continues, sizeLimit(this.#job.spec));
     await this.#answers.tell(asked, part.header);
-    const before = part.received;
+    const { received, compared } = part;
     if (!(await this.#receive(asked, part, span))) return;
-    this.#emptyAnswers = part.received > before ? 0 : this.#emptyAnswers + 1;
-    if (total === null && segment.end === null && this.#emptyAnswers > 0) this.#end = 'unverified';
-    // Once: a server may send no more at a time than what is compared.
-    if (total !== null && this.#emptyAnswers > 1) {
-      this.#mode = 'unranged';
-      this.#restart = { reason: 'the server says that the file is longer than what it sends of it', changed: false };
-    }
+    const isNews = part.received > received || (verdict.end < segment.start && part.compared?.end !== compared?.end);
+    if (this.#end.went(segment, isNews, total)) return;
+    this.#mode = 'unranged';
+    this.#restart = { reason: 'the server says that the file is longer than what it sends of it', changed: false };
   }
 
   /** Takes a body, and where the server lets pieces be proved to belong together, more of them side by side. False when it is another one than what is here. */
@@ -258,8 +262,8 @@ export class Download {
     } catch (error) {
       if (!(error instanceof OverlapDiffers)) throw error;
       this.#mode = 'open';
-      this.#isMixed = error.isOnDisk;
       this.#restart ??= { reason: 'its bytes differ from those that are here, whatever version the server calls it', changed: true };
+      if (error.isOnDisk) await this.#drop(part, this.#restart);
       return false;
     } finally {
       this.#progressed ||= part.received > received || part.compared !== compared;
@@ -271,8 +275,13 @@ export class Download {
   async #another(part: PartFile, segment: Segment, continues: boolean, signal: AbortSignal): Promise<Delivery | null> {
     for (;;) {
       const mode = this.#mode;
-      const { asked, verdict } = await this.#inquire(part, segment, continues, signal);
-      if (verdict.kind === 'append') return { ...asked, span: await join(part, { asked, verdict }, segment, continues, sizeLimit(this.#job.spec)) };
+      const { asked, verdict } = await this.#inquire(part, segment, continues, 0, signal);
+      try {
+        if (verdict.kind === 'append') return { ...asked, span: await join(part, { asked, verdict }, segment, continues, sizeLimit(this.#job.spec)) };
+      } catch (error) {
+        asked.exchange.discard();
+        throw error;
+      }
       asked.exchange.discard();
       const restart = verdict.kind === 'again' || verdict.kind === 'begin' ? verdict.restart : null;
       if (restart?.changed === true) {
@@ -282,16 +291,6 @@ export class Download {
       if (verdict.kind !== 'again' || verdict.mode !== 'plain' || mode === 'plain') return null;
       this.#mode = 'plain';
     }
-  }
-
-  /** Takes what an answer tells of the end of a body that ended with its connection. False when it must be followed like any other. */
-  async #probed(part: PartFile, verdict: Verdict, { answer }: Asked): Promise<boolean> {
-    const end = judgeEnd(part.header, part.received, this.#mode, verdict, answer);
-    if (end === 'follow') return false;
-    if (end === 'cut') throw new PosteError('network', 'the connection closed before the end of the file', { transient: true });
-    if (end === 'whole') await part.describe({ ...part.header, total: part.received });
-    else this.#end = 'unverified';
-    return true;
   }
 
   #canResume(known: Known): boolean {

@@ -23,6 +23,8 @@ export interface Question {
   readonly segment: Segment;
   /** This very attempt brought what lies before the segment, by a piece that ended as it should. */
   readonly continues: boolean;
+  /** Answers in a row that went on with the file and brought nothing. */
+  readonly emptyAnswers: number;
   readonly isLimited: boolean;
 }
 
@@ -35,10 +37,10 @@ export interface Reply {
 
 /** Asks once, for the rest of what is here or for the whole, and judges the answer. @throws PosteError as {@link ask} does */
 export async function inquire({ spec, secrets }: AttemptJob, question: Question, network: Network, signal: AbortSignal): Promise<Reply> {
-  const { mode, segment, continues, isLimited } = question;
+  const { mode, segment, isLimited } = question;
   const mostBytes = isLimited ? LIMITED_BYTES : null;
   const part = mode === 'conditional' || mode === 'plain' ? question.part : null;
-  const from = part === null ? 0 : overlapStart(part.extents, part.compared, segment, continues ? SHORT_OVERLAP_BYTES : OVERLAP_BYTES);
+  const from = part === null ? 0 : overlapStart(part.extents, part.compared, segment, overlapBytes(question));
   const end = part === null ? requestEnd(WHOLE, null, mostBytes) : requestEnd(withTail(segment, part.header.total), part.header.total, mostBytes);
   const asked = await ask(
     spec,
@@ -61,6 +63,11 @@ export async function inquire({ spec, secrets }: AttemptJob, question: Question,
   return { asked, by, verdict: judge(question.part?.header ?? null, by, asked.answer) };
 }
 
+function overlapBytes({ continues, emptyAnswers }: Question): number {
+  if (emptyAnswers > 1) return 1;
+  return continues ? SHORT_OVERLAP_BYTES : OVERLAP_BYTES;
+}
+
 export const WHOLE: Segment = { start: 0, end: null };
 
 /** What an answer that goes on with the version that is here brings, and what of it must agree; recorded. */
@@ -68,8 +75,10 @@ export async function join(part: PartFile, { asked, verdict }: { asked: Asked; v
   const { start, end, total, proof } = verdict;
   const overlap = Buffer.alloc(Math.min(OVERLAP_BYTES, segment.start - start, bytesBefore(part.extents, segment.start)));
   await part.read(overlap, segment.start - overlap.length);
-  // What lies behind a hole is no resume, nor is the next piece of one attempt.
-  const resumed = continues || overlap.length === 0 ? null : { offset: segment.start, proof, overlap: overlap.length, compared: part.compared };
+  // What lies behind a hole is no resume, nor is the next piece of one attempt; but what rests on the digest alone is remembered (once), since a
+  // digest that does not fit then tells of the join, not of the file.
+  const restsOnDigest = proof === 'digest' && part.header.provenance.resumes.every((resume) => resume.proof !== 'digest');
+  const resumed = (continues || overlap.length === 0) && !restsOnDigest ? null : { offset: segment.start, proof, overlap: overlap.length, compared: part.compared };
   const header = continuedBy(part.header, asked, total, resumed);
   if (header !== part.header) await part.describe(header);
   return { start, join: segment.start, overlap, end, total, limit, stretch: { ...segment, position: segment.start } };

@@ -43,7 +43,12 @@ export async function takeSmall(exchange: Exchange, header: PartHeader, { job, o
     await receive(exchange, body, { start: 0, join: 0, overlap: Buffer.alloc(0), end: total, total, limit: sizeLimit(spec), stretch: { start: 0, position: 0, end: null } }, throttle, report);
   } catch (error) {
     const part = await createPart(temp, task, bootId, header);
-    if (body.received > 0) await part.write(body.bytes, 0);
+    try {
+      if (body.received > 0) await part.write(body.bytes, 0);
+    } catch (failure) {
+      await part.close();
+      throw failure;
+    }
     return { kind: 'cut', part, error };
   }
   checkSize(spec, body.received);

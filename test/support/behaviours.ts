@@ -16,6 +16,8 @@ export interface ServeOptions {
    * If-Range is there, as some CDNs do. `despite-if-range`: 206 whatever it says, as others do. `shift`: the 206 begins that many bytes after (before, if negative) what was asked, and says so.
    */
   readonly ranges?: 'honour' | 'ignore' | 'not-with-if-range' | 'despite-if-range' | { readonly shift: number };
+  /** Sends no more of a range than this many bytes in one answer. */
+  readonly pieceBytes?: number;
   /** Instead of the status that fits. */
   readonly status?: number;
   /** Instead of the right Content-Range of a 206; `null` leaves it out. */
@@ -77,7 +79,7 @@ function answerTo(request: OriginRequest, file: Buffer, options: ServeOptions): 
   if (request.range.start >= total) return { status: 416, body: Buffer.alloc(0), contentRange: `bytes */${total}` };
   const shift = typeof options.ranges === 'object' ? options.ranges.shift : 0;
   const first = Math.min(Math.max(request.range.start + shift, 0), total - 1);
-  const last = Math.max(first, Math.min(request.range.end ?? total - 1, total - 1));
+  const last = Math.max(first, Math.min(request.range.end ?? total - 1, total - 1, first + (options.pieceBytes ?? total) - 1));
   const part = file.subarray(first, last + 1);
   return {
     status: options.status ?? 206,

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { PartFile } from '../../src/store/part.js';
+import { receivedBytes } from '../../src/store/part-file.js';
 import { content, serve, startOrigin, status, type Origin } from '../support/origin.js';
 import { until } from '../support/wait.js';
 import { makeRig, type Rig } from './rig.js';
@@ -109,6 +110,20 @@ test('#10 another version under the same entity tag, for a connection that comes
   await using rig = await makeRig({ url: origin.at('/file') });
   await expectWhole(rig, await rig.settle(5, { connections: 2 }), fresh);
   expect(rig.told.restarts.length).toBe(1);
+});
+
+test('#10 what two connections brought of two versions is gone before anything else is asked for: neither a kill nor a power cut brings it back', async () => {
+  const [old, fresh] = [content('old', 12 * MIB), content('new', 12 * MIB)];
+  const kept: number[] = [];
+  await using origin = await startOrigin(({ n, range }) => async (exchange) => {
+    if (n > 1 && range?.start === 0) for (const boot of ['boot', 'the next boot']) kept.push(await receivedBytes(rig.temp, 1, boot));
+    if (n === 2) await until('the first to be where the second begins', () => origin.log[0]?.ended === 'client');
+    await serve(n === 1 ? old : fresh, { etag: '"1"', ...(n === 1 ? { bytesPerSecond: 8 * MIB } : {}) })(exchange);
+  });
+  await using rig = await makeRig({ url: origin.at('/file') });
+  await expectWhole(rig, await rig.run({ connections: 2 }), fresh);
+  expect(kept.slice(0, 2)).toEqual([0, 0]);
+  expect(rig.told.restarts).toMatchObject([{ bytesDropped: expect.any(Number) as unknown }]);
 });
 
 test('#10 the same, where the first one is cut right behind its end, and what came of it happens to be the same: fetched again and compared', async () => {

@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { altered, content, inTurn, loginPage, serve, sha256, startOrigin, status, type Behaviour, type ServeOptions } from '../support/origin.js';
 import { makeRig } from './rig.js';
@@ -218,4 +219,38 @@ test('#13 a whole answer without a length does not tell that one before it was w
   await using origin = await startOrigin(inTurn(cut(CUT), status(304), cut(1000), serve(file, { etag: '"1"' })));
   await using rig = await makeRig({ url: origin.at('/file') });
   expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(file), length: 'verified' });
+});
+
+test.each([512, 1024, 16_384, 65_536])('#5 a server that sends %i bytes at a time, no more than is compared: whole after a kill, whether it says how long the file is or not', async (pieceBytes) => {
+  const body = file.subarray(0, pieceBytes < 10_000 ? 9_000 : 500_000);
+  for (const contentRange of [undefined, (first: number, last: number) => `bytes ${first}-${last}/*`]) {
+    const options = { etag: '"1"', pieceBytes, ...(contentRange === undefined ? {} : { contentRange }) };
+    const piece = serve(body, options);
+    await using origin = await startOrigin(inTurn(piece, piece, serve(body, { ...options, truncateAt: pieceBytes - 300 }), piece));
+    await using rig = await makeRig({ url: origin.at('/file') });
+    expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(body) });
+    expect(rig.told.restarts).toEqual([]);
+  }
+});
+
+test('#16 416 to a file of no bytes, with a text to say so: the file is empty', async () => {
+  await using origin = await startOrigin(() => status(416, { headers: [['Content-Range', 'bytes */0']] }));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  expect(await rig.run()).toMatchObject({ kind: 'complete', size: 0 });
+});
+
+test('#30 #13 gzip that nobody asked for and that ends with its connection, of a server whose ranges are not encoded: taken as far as it went, and said', async () => {
+  const text = Buffer.from('the same line again and again\n'.repeat(50_000));
+  await using origin = await startOrigin(({ n }) => serve(text, n === 1 ? { lastModified: OLD, gzip: true, ranges: 'ignore', contentLength: 'none' } : { lastModified: OLD }));
+  await using rig = await makeRig({ url: origin.at('/file') });
+  const outcome = await rig.run();
+  expect(outcome).toMatchObject({ kind: 'complete', length: 'unverified', provenance: { contentEncoding: 'gzip' } });
+  expect(gunzipSync(await rig.bytesOf(outcome)).equals(text)).toBe(true);
+});
+
+test('a file with a digest that changes while an attempt fetches it piece by piece: fetched anew, not given up', async () => {
+  const piece = (body: Buffer, etag: string): Behaviour => serve(body, { etag, pieceBytes: 600_000, ranges: 'despite-if-range' });
+  await using origin = await startOrigin(inTurn(piece(early, '"1"'), piece(file, '"2"')));
+  await using rig = await makeRig({ url: origin.at('/file'), checksum: digest });
+  expect(await rig.settle()).toMatchObject({ kind: 'complete', sha256: sha256(file) });
 });
