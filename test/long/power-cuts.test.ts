@@ -1,6 +1,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { content, serve, startOrigin, type LogEntry, type Origin } from '../support/origin.js';
 import { makeHome, type Home } from '../support/poste.js';
@@ -132,8 +133,16 @@ class Life {
         ? this.#home.spawn(['restore'], { env })
         : this.#home.spawnWorker(this.#id, { env });
     const told = { finished: false };
-    const exit = command.exit.then(({ code }) => (told.finished = attached && code === 0));
-    await this.#instant(origin, exit);
+    const exit = command.exit.then(({ code, stderr }) => {
+      told.finished = attached && code === 0;
+      return stderr;
+    });
+    await this.#instant(origin, exit).catch(async (error: unknown) => {
+      const { n, path, range, ended, bodyBytesSent } = origin.log.at(-1) ?? {};
+      const journal = (await this.#journal()).slice(-5).join('\n');
+      const df = await this.#home.sh(`df ${this.#machine.state} ${this.#machine.shelf}`);
+      throw new Error(inspect({ chance, stderr: await Promise.race([exit, delay(100).then(() => 'still running')]), journal, last: { n, path, range, ended, bodyBytesSent }, df }), { cause: error });
+    });
     const { finished } = told;
     await this.#cut(origin);
     await exit;
