@@ -3,7 +3,7 @@ import { count, either, instant, maybe, oneOf, orNull, place, record, text } fro
 import { PosteError } from '../domain/errors.js';
 import { createFiles } from '../store/files.js';
 import { seal, unseal } from '../store/sealed.js';
-import type { ProcessIdentity } from '../platform/process-identity.js';
+import { isIdentity, type ProcessIdentity } from '../platform/process-identity.js';
 import type { Move } from './move.js';
 
 /** Who is delivering a task at this moment, and how far it has come. */
@@ -93,7 +93,6 @@ export function formatIntent(intent: Intent): string {
 }
 
 const isMove = either(record({ kind: oneOf('link'), to: place }), record({ kind: oneOf('stage', 'place', 'reserve'), to: place, staged: place }));
-const isIdentity = record({ pid: count, startTime: text, bootId: text, host: text, pidNamespace: text });
 const isIntent = record({
   task: count,
   by: oneOf('claim', 'hook'),

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { count, record, text } from '../domain/shape.js';
 
 /**
  * Tells one process from every other, also from a later one with the same pid. A field that the platform does not
@@ -14,6 +15,8 @@ export interface ProcessIdentity {
   readonly host: string;
   readonly pidNamespace: string;
 }
+
+export const isIdentity = record({ pid: count, startTime: text, bootId: text, host: text, pidNamespace: text });
 
 export type Liveness = 'alive' | 'dead' | 'unknown';
 

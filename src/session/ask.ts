@@ -5,7 +5,7 @@ import { isDeliveryUnderWay } from '../delivery/under-way.js';
 import { errorFromInfo, PosteError } from '../domain/errors.js';
 import type { Answer, Request } from '../domain/requests.js';
 import { isThere } from '../store/files.js';
-import { isPending, pendingIds, submit, takeAnswer, withdraw } from '../store/inbox.js';
+import { giveUp, isPending, pendingIds, submit, takeAnswer, withdraw } from '../store/inbox.js';
 import { isForgettable, leaveEmpty, openOwned, removeSession, serveInbox, settleSession } from '../store/owned-session.js';
 import { JournalReader } from '../store/journal-reader.js';
 import { readOwner, take, type Owner, type Ownership } from '../store/ownership.js';
@@ -52,8 +52,7 @@ export async function ask(asking: Asking, request: Request): Promise<Granted> {
       const withdrawn = submitting?.then((requestId) => withdraw(asking.paths, requestId)) ?? Promise.resolve();
       void withdrawn.catch(() => undefined).finally(() => process.exit(128 + constants.signals[signal]));
     };
-    // A claim stands whatever becomes of who made it, and what was seen was seen.
-    const signals = request.kind === 'claimed' || request.kind === 'acknowledge' ? [] : SIGNALS;
+    const signals = stands(request) ? [] : SIGNALS;
     for (const signal of signals) process.once(signal, takeBackFirst);
     try {
       return await askOnce(asking, request, (requestId) => {
@@ -65,23 +64,29 @@ export async function ask(asking: Asking, request: Request): Promise<Granted> {
   });
 }
 
+/** A claim stands whatever becomes of who made it, and what was seen was seen. */
+function stands({ kind }: Request): boolean {
+  return kind === 'claimed' || kind === 'acknowledge';
+}
+
 /** Those with which a person, or a system that shuts down, ends a command. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 async function askOnce(asking: Asking, request: Request, onSubmit: (requestId: Promise<string>) => void): Promise<Granted> {
   const { paths, needsWorker } = asking;
   const submitted = (): Promise<string> => {
-    const requestId = submit(paths, request);
+    const requestId = submit(paths, request, { forNowOnly: !needsWorker && request.kind !== 'add' && !stands(request) });
     onSubmit(requestId);
     return requestId;
   };
   let requestId = await submitted();
   let wentWithSession = false;
+  let given: Answer | null = null;
   const deadline = performance.now() + (asking.deadlineMs ?? DEADLINE);
   const starter = new WorkerStarter(asking);
   for (;;) {
     const pending = await isPending(paths, requestId);
-    const answer = await takeAnswer(paths, requestId);
+    const answer = given ?? (await takeAnswer(paths, requestId));
     if (answer?.ok === true) return answer;
     if (answer !== null) {
       await removeIfEmpty(asking);
@@ -104,11 +109,11 @@ async function askOnce(asking: Asking, request: Request, onSubmit: (requestId: P
     }
     if (holder.kind === 'live') starter.seen();
     else if (needsWorker) await starter.start();
-    else await serveMyself(asking).catch((error: unknown) => unlessDone(paths, requestId, error));
+    else given = await serveMyself(asking, requestId).catch((error: unknown) => unlessDone(paths, requestId, error));
+    if (given !== null) continue;
     if (performance.now() > deadline) {
-      const error = noAnswer(asking.id, holder.kind === 'live' ? holder.owner : null, needsWorker);
-      if (needsWorker) throw error;
-      await takeBack(paths, requestId, error);
+      const stays = needsWorker || !(await withdraw(paths, requestId));
+      throw noAnswer(asking.id, holder.kind === 'live' ? holder.owner : null, stays);
     }
     await delay(POLL);
   }
@@ -118,17 +123,13 @@ async function askOnce(asking: Asking, request: Request, onSubmit: (requestId: P
 async function removeIfEmpty(asking: Asking): Promise<void> {
   const reader = new JournalReader(asking.paths.journal);
   await reader.catchUp();
-  if (reader.session === null && reader.damage === null) await serveMyself(asking).catch(() => undefined);
+  if (reader.session === null && reader.damage === null) await serveMyself(asking, '').catch(() => undefined);
 }
 
-/** What failed after the request was carried out is the next owner's to see. */
-async function unlessDone(paths: SessionPaths, requestId: string, error: unknown): Promise<void> {
-  if (await isPending(paths, requestId)) await takeBack(paths, requestId, error);
-}
-
-/** What was not done now must not be done later, when nobody expects it any more. */
-async function takeBack(paths: SessionPaths, requestId: string, error: unknown): Promise<never> {
-  await withdraw(paths, requestId);
+/** What was not done now must not be done later, when nobody expects it any more; what failed after it was done is the next owner's to see. */
+async function unlessDone(paths: SessionPaths, requestId: string, error: unknown): Promise<null> {
+  if (!(await isPending(paths, requestId))) return null;
+  await giveUp(paths, requestId);
   throw error;
 }
 
@@ -197,27 +198,30 @@ class WorkerStarter {
   }
 }
 
-/** This process may go on for long after: whatever happens, it does not stay the owner. */
-async function serveMyself({ id, paths }: Asking): Promise<void> {
+/** Returns the answer to a request, if it was given now. This process may go on for long after: whatever happens, it does not stay the owner. */
+async function serveMyself({ id, paths }: Asking, requestId: string): Promise<Answer | null> {
   const taken = await take(paths, 'command', VERSION);
-  if (taken.kind !== 'taken') return;
+  if (taken.kind !== 'taken') return null;
   try {
-    await serveAsOwner(id, paths, taken.ownership);
+    return await serveAsOwner(id, paths, taken.ownership, requestId);
   } finally {
     await taken.ownership.release();
   }
 }
 
-async function serveAsOwner(id: string, paths: SessionPaths, ownership: Ownership): Promise<void> {
+async function serveAsOwner(id: string, paths: SessionPaths, ownership: Ownership, requestId: string): Promise<Answer | null> {
   const owned = await openOwned(id, paths, ownership, null);
   try {
     const kept = await serveInbox(owned, serving(owned));
     await settleSession(owned);
+    // It may go with its session.
+    const answer = await takeAnswer(paths, requestId);
     const { session } = owned.journal;
     const isOver = session !== null && isForgettable(session) && !(await isDeliveryUnderWay(paths, session));
     if (isOver) await owned.journal.commit(() => [{ type: 'session.forgotten' }]);
     if (session === null) await leaveEmpty(owned);
     else if (!kept || isOver) await removeSession(owned);
+    return answer;
   } finally {
     await owned.journal.close();
   }

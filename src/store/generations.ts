@@ -1,8 +1,8 @@
 import { link, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ProcessIdentity } from '../platform/process-identity.js';
+import { isIdentity, type ProcessIdentity } from '../platform/process-identity.js';
 import { PosteError } from '../domain/errors.js';
-import { count, oneOf, ordinal, record, text } from '../domain/shape.js';
+import { oneOf, ordinal, record, text } from '../domain/shape.js';
 import { createFile, readSealed, removeIfThere, replaceFile, systemCode } from './files.js';
 import type { SessionPaths } from './paths.js';
 import { seal } from './sealed.js';
@@ -41,7 +41,7 @@ const isOwner = record({
   role: oneOf('worker', 'command'),
   version: text,
   startedAt: text,
-  identity: record({ pid: count, startTime: text, bootId: text, host: text, pidNamespace: text }),
+  identity: isIdentity,
 });
 
 /**

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isIdentity, liveness, ownIdentity, type ProcessIdentity } from '../platform/process-identity.js';
 import { isAnswer, judgeRequest } from '../domain/request-shapes.js';
 import type { Answer, Request } from '../domain/requests.js';
 import { createFile, isThere, isUnfinished, readSealed, readWhatever, removeIfThere, replaceFile, syncDir, systemCode } from './files.js';
@@ -9,20 +11,28 @@ import type { SessionPaths } from './paths.js';
 import { seal, unseal } from './sealed.js';
 
 const REQUEST_VERSION = 1;
+/** How long an answer keeps the folder that it lies in from being removed: who waits for one looks far more often. */
+const TAKEN_WITHIN_MS = 1000;
+const POLL_MS = 10;
 
 export interface PendingRequest {
   /** Sorts by time of asking. */
   readonly requestId: string;
   readonly request: Request | 'damaged' | 'of a newer poste';
+  /** Who asked would have taken it back, and was killed before. */
+  readonly isAbandoned: boolean;
 }
 
-/** Puts a request, durably, where the session's owner looks. Returns the id under which it will be answered. */
-export async function submit(paths: SessionPaths, request: Request): Promise<string> {
+/**
+ * Puts a request, durably, where the session's owner looks. Returns the id under which it will be answered. One that is `forNowOnly` is not
+ * carried out when this process is gone by then.
+ */
+export async function submit(paths: SessionPaths, request: Request, { forNowOnly }: { forNowOnly: boolean } = { forNowOnly: false }): Promise<string> {
   await makeDir(paths.inbox);
   await makeDir(paths.answers);
   const requestId = `${Date.now().toString().padStart(15, '0')}-${randomBytes(6).toString('hex')}`;
   try {
-    await createFile(join(paths.inbox, `${requestId}.json`), seal({ v: REQUEST_VERSION, request }));
+    await createFile(pendingPath(paths, requestId), seal({ v: REQUEST_VERSION, request, ...(forNowOnly ? { asker: ownIdentity() } : {}) }));
   } catch (error) {
     // Its asker is told that it failed: nobody may find it later.
     await withdraw(paths, requestId).catch(() => undefined);
@@ -31,27 +41,39 @@ export async function submit(paths: SessionPaths, request: Request): Promise<str
   return requestId;
 }
 
-/** The ids of requests that wait, oldest first. */
+/** The ids of requests that wait, or that an owner has begun with and did not answer, oldest first. */
 export async function pendingIds(paths: SessionPaths): Promise<string[]> {
-  const names = (await namesIn(paths.inbox)).filter((name) => name.endsWith('.json') && !isUnfinished(name));
-  return names.map((name) => name.slice(0, -5)).sort();
+  const ids = (await namesIn(paths.inbox)).flatMap((name) => (isUnfinished(name) ? [] : (/^(.+)\.(?:json|begun)$/.exec(name)?.[1] ?? [])));
+  return [...new Set(ids)].sort();
 }
 
 export async function readRequest(paths: SessionPaths, requestId: string): Promise<PendingRequest | null> {
-  const path = join(paths.inbox, `${requestId}.json`);
-  const text = await readWhatever(path);
+  const waiting = await readWhatever(pendingPath(paths, requestId));
+  const text = waiting ?? (await readWhatever(begunPath(paths, requestId)));
   if (text === null) return null;
-  const { v, request } = unseal(text) ?? {};
-  if (typeof v === 'number' && v > REQUEST_VERSION) return { requestId, request: 'of a newer poste' };
+  const { v, request, asker } = unseal(text) ?? {};
+  const isAbandoned = waiting !== null && isIdentity(asker) && liveness(asker as ProcessIdentity) === 'dead';
+  if (typeof v === 'number' && v > REQUEST_VERSION) return { requestId, request: 'of a newer poste', isAbandoned };
   const judged = v === REQUEST_VERSION ? judgeRequest(request) : 'damaged';
   // Kinds are added without another version: whoever does not know this one is the older of the two.
-  return { requestId, request: judged === 'sound' ? (request as Request) : judged === 'unknown' ? 'of a newer poste' : 'damaged' };
+  return { requestId, request: judged === 'sound' ? (request as Request) : judged === 'unknown' ? 'of a newer poste' : 'damaged', isAbandoned };
+}
+
+/** Before a request is carried out: from now on nobody takes it back. False when somebody has. */
+export async function begin(paths: SessionPaths, requestId: string): Promise<boolean> {
+  try {
+    await rename(pendingPath(paths, requestId), begunPath(paths, requestId));
+    return true;
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    return isThere(begunPath(paths, requestId));
+  }
 }
 
 /** Tells the asker, then takes the request away: a crash between the two asks again, which must do no harm. */
 export async function answerRequest(paths: SessionPaths, requestId: string, answer: Answer): Promise<void> {
   await replaceFile(join(paths.answers, `${requestId}.json`), seal({ answer }), { durable: false });
-  await rm(join(paths.inbox, `${requestId}.json`), { recursive: true, force: true });
+  for (const path of [pendingPath(paths, requestId), begunPath(paths, requestId)]) await rm(path, { recursive: true, force: true });
 }
 
 /** The answer, taken away, or `null` while there is none. */
@@ -66,14 +88,31 @@ export async function takeAnswer(paths: SessionPaths, requestId: string): Promis
 
 /** True while nobody has answered it: the answer comes before the request goes. */
 export async function isPending(paths: SessionPaths, requestId: string): Promise<boolean> {
-  return isThere(join(paths.inbox, `${requestId}.json`));
+  return (await isThere(pendingPath(paths, requestId))) || (await isThere(begunPath(paths, requestId)));
 }
 
-/** Takes a request back that nobody has acted on; nor will anybody after a power cut. */
-export async function withdraw(paths: SessionPaths, requestId: string): Promise<void> {
-  await removeIfThere(join(paths.inbox, `${requestId}.json`));
+/** Takes a request back, so that nobody will act on it, nor after a power cut. False when somebody has begun to. */
+export async function withdraw(paths: SessionPaths, requestId: string): Promise<boolean> {
+  await removeIfThere(pendingPath(paths, requestId));
   // Its session may have been forgotten, and the inbox with it.
   if (await isThere(paths.inbox)) await syncDir(paths.inbox);
+  return !(await isThere(begunPath(paths, requestId)));
+}
+
+/** The same by the owner who has begun to act on it and could not. */
+export async function giveUp(paths: SessionPaths, requestId: string): Promise<void> {
+  await removeIfThere(begunPath(paths, requestId));
+  await withdraw(paths, requestId);
+}
+
+/** Waits, a second at most, until whoever was answered just now has read it. */
+export async function answersTaken(paths: SessionPaths): Promise<void> {
+  const deadline = performance.now() + TAKEN_WITHIN_MS;
+  while (performance.now() < deadline) {
+    const answers = await Promise.all((await namesIn(paths.answers)).map((name) => stat(join(paths.answers, name)).catch(() => null)));
+    if (!answers.some((answer) => answer !== null && Date.now() - answer.mtimeMs < TAKEN_WITHIN_MS)) return;
+    await delay(POLL_MS);
+  }
 }
 
 /** True while an answer lies there that its asker has not taken. */
@@ -88,4 +127,12 @@ async function namesIn(directory: string): Promise<string[]> {
     if (systemCode(error) === 'ENOENT') return [];
     throw error;
   }
+}
+
+function pendingPath(paths: SessionPaths, requestId: string): string {
+  return join(paths.inbox, `${requestId}.json`);
+}
+
+function begunPath(paths: SessionPaths, requestId: string): string {
+  return join(paths.inbox, `${requestId}.begun`);
 }

@@ -8,7 +8,7 @@ import type { TaskSecrets } from '../domain/task.js';
 import { VERSION } from '../platform/version.js';
 import { diskError } from './disk-error.js';
 import { isOwnDir, makeDir } from './own-dir.js';
-import { answerRequest, hasAnswers, pendingIds, readRequest } from './inbox.js';
+import { answerRequest, answersTaken, begin, hasAnswers, pendingIds, readRequest, withdraw } from './inbox.js';
 import { Journal } from './journal.js';
 import { sweepLeftovers } from './leftovers.js';
 import type { Ownership } from './ownership.js';
@@ -59,7 +59,11 @@ export async function serveInbox(owned: OwnedSession, serving: Serving): Promise
     if (owned.journal.session?.forgotten === true) return false;
     const pending = await readRequest(owned.paths, requestId);
     if (pending === null) continue;
-    const { request } = pending;
+    const { request, isAbandoned } = pending;
+    if (isAbandoned) {
+      await withdraw(owned.paths, requestId);
+      continue;
+    }
     if (typeof request === 'string') {
       await tell(owned, requestId, { ok: false, error: errorInfo(notServed(request)) });
       continue;
@@ -69,6 +73,7 @@ export async function serveInbox(owned: OwnedSession, serving: Serving): Promise
       await tell(owned, requestId, { ok: false, error: hindrance });
       continue;
     }
+    if (!(await untilRoom(() => begin(owned.paths, requestId), owned.patience))) continue;
     let decision: Decision | undefined;
     await owned.journal.commit((session) => {
       decision = decide(owned.id, session, requestId, request);
@@ -158,6 +163,7 @@ export async function removeSession(owned: OwnedSession): Promise<void> {
   const { session } = owned.journal;
   const grave = gravePath(owned.paths, randomBytes(6).toString('hex'));
   await owned.journal.close();
+  await answersTaken(owned.paths);
   try {
     if (session !== null && session.temp !== owned.paths.dir) await rm(session.temp, { recursive: true, force: true });
     await rename(owned.paths.dir, grave);

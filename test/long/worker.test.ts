@@ -39,7 +39,7 @@ test('#43 a worker that is stopped keeps its session: others say that it does no
   expect(journal.some(({ type }) => type === 'task.paused')).toBe(false);
 });
 
-test('#43 a command that is interrupted while the worker does not answer has asked for nothing', async () => {
+test('#43 a command that is interrupted or killed while the worker does not answer has asked for nothing', async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => slowly);
   await home.run(['start', origin.at('/file.bin')]);
@@ -53,8 +53,13 @@ test('#43 a command that is interrupted while the worker does not answer has ask
     expect((await command.exit).code).toBe(signal === 'SIGINT' ? 130 : 143);
     expect(await inbox()).toEqual([]);
   }
+  const command = home.spawn(['forget', '--cancel', '--purge']);
+  await until('the request', async () => (await inbox()).length > 0);
+  command.kill('SIGKILL');
+  await command.exit;
   process.kill(pid, 'SIGCONT');
   expect((await home.run(['claim', '--wait'])).code).toBe(0);
+  expect(await inbox()).toEqual([]);
 });
 
 const DAY_MS = 86_400_000;

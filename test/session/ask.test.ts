@@ -191,3 +191,41 @@ it('whoever finds the session owned and not answering is told so, and what he as
   expect(await pendingIds(asking.paths)).toEqual([]);
   await givenBack(owned);
 });
+
+it('what its owner has begun with is taken back no more, and told so', async () => {
+  await ask(asking, adding('a'));
+  const owned = await owning();
+  let proceed = (): void => undefined;
+  const slowly = new Promise<void>((resolve) => {
+    proceed = resolve;
+  });
+  const refused = expect(ask({ ...asking, deadlineMs: 300 }, { kind: 'cancel', names: [], purge: false })).rejects.toMatchObject({
+    code: 'worker',
+    message: expect.stringMatching(/stays recorded/) as string,
+  });
+  await until('the request', async () => (await pendingIds(asking.paths)).length === 1);
+  const served = serveInbox(owned, { ...NOW, quiesce: () => slowly });
+  await refused;
+  proceed();
+  await served;
+  await givenBack(owned);
+  expect([await pendingIds(asking.paths), await states()]).toEqual([[], ['cancelled']]);
+});
+
+it('an answer does not go with its session before it was read', async () => {
+  await ask(asking, adding('a'));
+  await ask(asking, { kind: 'forget', mode: 'when-done', purge: true });
+  expect(await ask(asking, { kind: 'cancel', names: ['1'], purge: false })).toMatchObject({ ok: true, tasks: [1] });
+  expect(await readSession(home, 's')).toBeNull();
+});
+
+it('nor by another owner’s hand', async () => {
+  await ask(asking, adding('a'));
+  await ask(asking, { kind: 'forget', mode: 'when-done', purge: true });
+  const owned = await owning();
+  const asked = ask(asking, { kind: 'cancel', names: ['1'], purge: false });
+  await until('the request', async () => (await pendingIds(asking.paths)).length === 1);
+  await serveInbox(owned, NOW);
+  await removeSession(owned);
+  expect(await asked).toMatchObject({ ok: true, tasks: [1] });
+});

@@ -26,7 +26,7 @@ test('a request waits until it is answered, and nobody else can read it', async 
   const id = await submit(paths, PAUSE);
   expect(await pendingIds(paths)).toEqual([id]);
   expect(await isPending(paths, id)).toBe(true);
-  expect(await readRequest(paths, id)).toEqual({ requestId: id, request: PAUSE });
+  expect(await readRequest(paths, id)).toMatchObject({ requestId: id, request: PAUSE });
   expect(await takeAnswer(paths, id)).toBeNull();
   expect((await stat(join(paths.inbox, `${id}.json`))).mode & 0o777).toBe(0o600);
   expect((await stat(paths.inbox)).mode & 0o777).toBe(0o700);
@@ -71,11 +71,11 @@ test('#65 a request that was damaged on its way, or is of another version, is kn
   const whole = await readFile(file, 'utf8');
   for (const text of [whole.slice(0, -1), whole.replace('pause', 'cause'), '', '\0'.repeat(60), seal({ v: 1, request: { kind: 'pause' } })]) {
     await writeFile(file, text);
-    expect(await readRequest(paths, id)).toEqual({ requestId: id, request: 'damaged' });
+    expect(await readRequest(paths, id)).toMatchObject({ requestId: id, request: 'damaged' });
   }
   for (const text of [seal({ v: 2, request: PAUSE }), seal({ v: 1, request: { kind: 'teleport' } })]) {
     await writeFile(file, text);
-    expect(await readRequest(paths, id)).toEqual({ requestId: id, request: 'of a newer poste' });
+    expect(await readRequest(paths, id)).toMatchObject({ requestId: id, request: 'of a newer poste' });
   }
 });
 
