@@ -1,23 +1,23 @@
 import type { TaskJson } from '../session/task-view.js';
-import type { SessionJson } from '../session/status.js';
+import type { SessionShown } from '../session/status.js';
 import { printable } from '../domain/printable.js';
 import { formatEta, formatRate, formatSize } from '../domain/quantities.js';
 
 /** The sessions as lines for a terminal. `detailed` shows what is only of interest when one session was asked for. */
-export function statusText(sessions: readonly SessionJson[], { home, detailed }: { home: string; detailed: boolean }): string[] {
+export function statusText(sessions: readonly SessionShown[], { home, detailed }: { home: string; detailed: boolean }): string[] {
   if (sessions.length === 0) return [`no sessions in ${printable(home)}`];
   return sessions.flatMap((session, index) => [...(index === 0 ? [] : ['']), ...sessionLines(session, detailed)]);
 }
 
-const TASKS_SHOWN = 20;
+/** Of each session, when one was not asked for. */
+export const TASKS_SHOWN = 20;
 
-function sessionLines(session: SessionJson, detailed: boolean): string[] {
+function sessionLines(session: SessionShown, detailed: boolean): string[] {
   const counts = Object.entries(session.counts).map(([state, count]) => `${count} ${state}`);
   const worker = session.worker === null ? 'no worker' : `worker ${session.worker.pid}`;
   const lines = [`${session.id}: ${session.state} (${[...counts, worker].join(', ')})`];
-  const shown = detailed ? session.tasks : session.tasks.slice(0, TASKS_SHOWN);
-  for (const task of shown) lines.push(...taskLines(task, detailed));
-  if (shown.length < session.tasks.length) lines.push(`  … and ${session.tasks.length - shown.length} more: poste status --id ${session.id}`);
+  for (const task of session.tasks) lines.push(...taskLines(task, detailed));
+  if (session.more > 0) lines.push(`  … and ${session.more} more: poste status --id ${session.id}`);
   if (session.damage !== null) lines.push(`  damage: ${session.damage.lines} line(s) of the journal could not be read; what they said is lost`);
   for (const { tasks, conditions } of session.explain ?? []) {
     lines.push(`  conditions of task${tasks.length === 1 ? '' : 's'} ${tasks.join(', ')}:`);
@@ -26,16 +26,10 @@ function sessionLines(session: SessionJson, detailed: boolean): string[] {
       lines.push(`     ${line.met ? 'met    ' : 'NOT met'}  ${printable(facts)}`);
     }
   }
-  if (isSilent(session)) lines.push('  the worker says nothing of its transfers: it is stopped or stuck');
+  if (session.isSilent) lines.push('  the worker says nothing of its transfers: it is stopped or stuck');
   const next = nextStep(session);
   if (next !== null) lines.push(`  ${next}`);
   return lines;
-}
-
-/** A worker tells twice a second how its transfers stand; what it said is void after 5 s. */
-function isSilent({ worker, tasks }: SessionJson): boolean {
-  const isYoung = worker === null || Date.now() - Date.parse(worker.startedAt) < 5000;
-  return !isYoung && tasks.some(({ state, connections }) => state === 'running' && connections === 0);
 }
 
 function taskLines(task: TaskJson, detailed: boolean): string[] {
@@ -64,7 +58,7 @@ function amount({ state, bytesReceived, bytesExpected, bytesPerSecond, etaSecond
   return `${formatSize(bytesReceived)}${of}${percent}${rate}`;
 }
 
-function nextStep({ id, state, counts }: SessionJson): string | null {
+function nextStep({ id, state, counts }: SessionShown): string | null {
   if (state === 'interrupted') return `interrupted: poste attach --id ${id} lets it go on`;
   if (state === 'paused') return `paused: poste resume --id ${id}`;
   if ((counts['finished'] ?? 0) > 0) return `ready: poste claim --id ${id}`;

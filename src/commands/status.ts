@@ -1,13 +1,14 @@
 import { Args, Flags } from '@oclif/core';
 import { PosteCommand, taskNames } from '../cli/command.js';
-import { statusText } from '../cli/status-text.js';
+import { statusText, TASKS_SHOWN } from '../cli/status-text.js';
 import { watch } from '../cli/watch.js';
 import { EXIT_CODE } from '../domain/errors.js';
 import { selectTasks } from '../domain/select.js';
+import type { Task } from '../domain/task.js';
 import { outcomeCode } from '../session/outcome.js';
 import { explainSession } from '../session/explain.js';
 import type { SessionView } from '../session/read.js';
-import { readAllSessions, readOneSession, sessionJson, type SessionJson, type UnreadableJson } from '../session/status.js';
+import { readAllSessions, readOneSession, sessionJson, sessionShown, type SessionJson, type UnreadableJson } from '../session/status.js';
 
 export default class Status extends PosteCommand {
   static override summary = 'Show every session, or one.';
@@ -27,30 +28,25 @@ export default class Status extends PosteCommand {
     const one = flags.id !== undefined || names.length > 0;
     const show = async (): Promise<void> => {
       const { views, unreadable } = one ? await readOneSession(this.home, this.sessionId) : await readAllSessions(this.home);
-      const shownOf = async (view: SessionView): Promise<SessionJson> => {
-        const shown = await sessionJson(view, names.length === 0 ? undefined : selectTasks(view.session, names));
-        return flags.explain ? { ...shown, explain: await explainSession(view, process.env) } : shown;
-      };
-      const sessions = await inTurn(views, shownOf);
-      const others = await inTurn(unreadable, async ({ id, error, readable }): Promise<UnreadableJson> => ({ id, error, readable: readable === null ? null : await shownOf(readable) }));
-      this.#print(sessions, others, one);
+      const only = ({ session }: SessionView): readonly Task[] | undefined => (names.length === 0 ? undefined : selectTasks(session, names));
+      const explained = async <Shown>(view: SessionView, shown: Shown): Promise<Shown> => (flags.explain ? { ...shown, explain: await explainSession(view, process.env) } : shown);
+      if (this.output.json) {
+        const json = async (view: SessionView): Promise<SessionJson> => explained(view, await sessionJson(view, only(view)));
+        const others = await inTurn(unreadable, async ({ id, error, readable }): Promise<UnreadableJson> => ({ id, error, readable: readable === null ? null : await json(readable) }));
+        const [asked] = one ? unreadable : [];
+        this.output.object({ schema: 1, home: this.home, sessions: await inTurn(views, json), unreadable: others, ...(asked === undefined ? {} : { error: asked.error }) });
+      } else {
+        const readable = one ? unreadable.flatMap((session) => session.readable ?? []) : [];
+        const shown = await inTurn([...views, ...readable], async (view) => explained(view, await sessionShown(view, one ? Infinity : TASKS_SHOWN, only(view))));
+        if (shown.length > 0 || unreadable.length === 0) for (const line of statusText(shown, { home: this.home, detailed: one })) this.output.result(line);
+        for (const { id, error } of unreadable) this.output.error({ ...error, message: `${id}: ${error.message}` });
+      }
       const unread = unreadable.map(({ error }) => error.exitCode);
       if (flags['exit-code']) process.exitCode = commonCode([...views.map(({ session }) => outcomeCode(session, selectTasks(session, names))), ...unread]);
       else if (one) process.exitCode = commonCode(unread);
     };
     if (flags.watch) await watch(show);
     else await show();
-  }
-
-  #print(sessions: readonly SessionJson[], unreadable: readonly UnreadableJson[], one: boolean): void {
-    if (this.output.json) {
-      const [asked] = one ? unreadable : [];
-      this.output.object({ schema: 1, home: this.home, sessions, unreadable, ...(asked === undefined ? {} : { error: asked.error }) });
-      return;
-    }
-    const shown = [...sessions, ...unreadable.flatMap(({ readable }) => (one ? (readable ?? []) : []))];
-    if (shown.length > 0 || unreadable.length === 0) for (const line of statusText(shown, { home: this.home, detailed: one })) this.output.result(line);
-    for (const { id, error } of unreadable) this.output.error({ ...error, message: `${id}: ${error.message}` });
   }
 }
 

@@ -87,6 +87,10 @@ function created(event: SessionEvent & { type: 'session.created' }): SessionHead
 
 const NO_CHANGE: Partial<SessionHead> = {};
 
+function unsettled({ settledSeq, completeHook }: SessionHead): Partial<SessionHead> {
+  return settledSeq === null && completeHook.kind === 'none' ? NO_CHANGE : { settledSeq: null, completeHook: { kind: 'none' } };
+}
+
 function sessionChange(session: SessionHead, event: SessionEvent): Partial<SessionHead> {
   switch (event.type) {
     case 'session.changed':
@@ -98,10 +102,10 @@ function sessionChange(session: SessionHead, event: SessionEvent): Partial<Sessi
       };
     case 'task.added':
       // Whoever adds to a session that was to go with its files wants this one.
-      return { settledSeq: null, completeHook: { kind: 'none' }, forgetting: session.forgetting?.purge === true ? null : session.forgetting };
+      return session.forgetting?.purge === true ? { ...unsettled(session), forgetting: null } : unsettled(session);
     case 'task.retried':
     case 'task.resumed':
-      return { settledSeq: null, completeHook: { kind: 'none' } };
+      return unsettled(session);
     case 'session.acknowledged':
       return { ackedSeq: Math.max(session.ackedSeq, Math.min(event.upTo, session.lastSeq)) };
     case 'session.forgetting':

@@ -3,7 +3,7 @@ import { countStates } from '../domain/session.js';
 import type { ExplainedTask } from './explain.js';
 import { sessionIds } from './home.js';
 import { noSession, readAsFarAsPossible, type SessionView } from './read.js';
-import { reasonJson, taskJson, waitingReasons, type ReasonJson, type TaskJson } from './task-view.js';
+import { reasonJson, shownState, taskJson, waitingReasons, type ReasonJson, type TaskJson } from './task-view.js';
 import type { Reason, Task } from '../domain/task.js';
 
 export interface SessionJson {
@@ -22,13 +22,47 @@ export interface SessionJson {
   readonly tasks: readonly TaskJson[];
 }
 
-/** One session for showing; `only` keeps some of its tasks. */
+/** A worker tells twice a second how its transfers stand; what it said is void after so long. */
+const SILENT_MS = 5000;
+
+/** One session, whole; `only` keeps some of its tasks. */
 export async function sessionJson(view: SessionView, only?: readonly Task[]): Promise<SessionJson> {
-  const { session } = view;
   const tasks: TaskJson[] = [];
-  for (const task of only ?? session.tasks.values()) tasks.push(await taskJson(view, task));
+  for (const task of only ?? view.session.tasks.values()) tasks.push(await taskJson(view, task));
+  const { waiting, damage, ...head } = headOf(view, only);
+  return {
+    ...head,
+    bytesReceived: tasks.reduce((sum, task) => sum + task.bytesReceived, 0),
+    bytesExpected: tasks.every((task) => task.bytesExpected !== null) ? tasks.reduce((sum, task) => sum + (task.bytesExpected ?? 0), 0) : null,
+    waiting,
+    damage,
+    tasks,
+  };
+}
+
+/** What a person is shown of a session: its first tasks, since there may be a hundred thousand. */
+export interface SessionShown extends Omit<SessionJson, 'bytesReceived' | 'bytesExpected'> {
+  /** How many tasks are left out. */
+  readonly more: number;
+  /** The worker should have said by now how its transfers stand. */
+  readonly isSilent: boolean;
+}
+
+/** One session for a person to read, with at most so many tasks; `only` keeps some of them. */
+export async function sessionShown(view: SessionView, most: number, only?: readonly Task[]): Promise<SessionShown> {
+  const { session, worker, progress } = view;
+  const all = only ?? [...session.tasks.values()];
+  const tasks: TaskJson[] = [];
+  for (const task of all.slice(0, most)) tasks.push(await taskJson(view, task));
+  const isYoung = worker === null || Date.now() - Date.parse(worker.startedAt) < SILENT_MS;
+  const isSilent = !isYoung && all.some(({ number, state }) => state.kind === 'running' && (progress?.tasks[String(number)]?.connections ?? 0) === 0);
+  return { ...headOf(view, only), more: all.length - tasks.length, isSilent, tasks };
+}
+
+function headOf(view: SessionView, only?: readonly Task[]): Omit<SessionJson, 'bytesReceived' | 'bytesExpected' | 'tasks'> {
+  const { session } = view;
   const counts: Record<string, number> = {};
-  for (const { state } of tasks) counts[state] = (counts[state] ?? 0) + 1;
+  for (const task of session.tasks.values()) counts[shownState(view, task)] = (counts[shownState(view, task)] ?? 0) + 1;
   return {
     id: session.id,
     generation: session.generation,
@@ -36,11 +70,8 @@ export async function sessionJson(view: SessionView, only?: readonly Task[]): Pr
     worker: view.worker === null ? null : { pid: view.worker.identity.pid, startedAt: view.worker.startedAt },
     discretionary: [...session.tasks.values()].some((task) => task.spec.conditions.when !== null),
     counts: only === undefined ? counts : countStates(session),
-    bytesReceived: tasks.reduce((sum, task) => sum + task.bytesReceived, 0),
-    bytesExpected: tasks.every((task) => task.bytesExpected !== null) ? tasks.reduce((sum, task) => sum + (task.bytesExpected ?? 0), 0) : null,
     waiting: sessionReasons(session.tasks.values()).map(reasonJson),
     damage: view.damage,
-    tasks,
   };
 }
 

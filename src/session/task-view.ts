@@ -114,7 +114,7 @@ export function waitingReasons(task: Task): readonly Reason[] {
 }
 
 /** Without a live worker nothing runs, whatever the journal's last word was. */
-function shownState(view: SessionView, task: Task): TaskStateKind {
+export function shownState(view: SessionView, task: Task): TaskStateKind {
   const { kind } = task.state;
   return view.worker === null && (kind === 'running' || kind === 'verifying') ? 'queued' : kind;
 }

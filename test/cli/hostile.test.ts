@@ -7,7 +7,7 @@ import { INVISIBLE } from '../../src/domain/printable.js';
 import type { EventBody } from '../../src/domain/events.js';
 import type { TaskConditions } from '../../src/domain/task.js';
 import type { SessionView } from '../../src/session/read.js';
-import { sessionJson } from '../../src/session/status.js';
+import { sessionShown } from '../../src/session/status.js';
 import { sessionPaths } from '../../src/store/paths.js';
 import { addedTask, at, CREATED, FILE, foldOf, sessionAfter, specOf } from '../support/sessions.js';
 
@@ -93,7 +93,7 @@ describe('#101 nothing that a server, a file or a hook said acts on a terminal',
     ['finished', [{ type: 'task.started', task: 1, attempt: 1, offset: 0 }, finished]],
     ['claimed', [{ type: 'task.started', task: 1, attempt: 1, offset: 0 }, finished, EVENTS['task.claimed']]],
   ] as const satisfies readonly (readonly [string, readonly EventBody[]])[])('status: %s', async (state, events) => {
-    const session = await sessionJson(viewAfter(hostile(1), ...events));
+    const session = await sessionShown(viewAfter(hostile(1), ...events), Infinity);
     const condition = { condition: 'only-if', value: 'no', detail: HOSTILE, source: HOSTILE, ageSeconds: 1, threshold: HOSTILE, met: false } as const;
     const lines = statusText([{ ...session, explain: [{ tasks: [1], conditions: [condition] }] }], { home: HOSTILE, detailed: true });
     lines.forEach(expectInert);

@@ -109,6 +109,9 @@ class Life {
     while (!(await this.#isFinished())) await this.#transfer(origin);
     await this.#claim();
     await rm(this.#destination);
+    // Else the next cut brings it back.
+    const left = await this.#home.sh(`sync; find ${this.#machine.state} ${this.#machine.shelf} -xdev -type f -size +1M`);
+    expect(left.stdout, 'bytes of a file that was delivered').toBe('');
   }
 
   async #start(origin: Origin): Promise<void> {
