@@ -6,6 +6,7 @@ import { numberedName } from '../domain/file-name.js';
 import { printable } from '../domain/printable.js';
 import { asUserWants } from '../platform/umask.js';
 import { isThere, syncNewDirs, systemCode } from '../store/files.js';
+import { Together } from '../store/together.js';
 import { destinationError, destinationExists } from './destination-error.js';
 import { checkReplaceable } from './move.js';
 
@@ -51,12 +52,15 @@ export async function resolveDestination({ to, cwd, name, taskTo, make }: Wanted
  */
 export async function refuseInside(destination: string, folders: readonly string[]): Promise<void> {
   // What cannot be looked at cannot be delivered to either, and that is told by whoever tries.
-  const [parent, ...own] = await Promise.all([dirname(destination), ...folders].map((folder) => realpath(folder).catch(() => null)));
+  const [parent, ...own] = await Promise.all([dirname(destination), ...folders].map((folder) => realPaths.run(folder)));
   if (!own.some((folder) => folder !== null && `${parent}/`.startsWith(`${folder}/`))) return;
   throw new PosteError('destination-unwritable', `${printable(destination)} is in the folder where poste keeps the file until it is claimed; it is still there`, {
     hint: 'name another place with --to',
   });
 }
+
+/** For many files they are the same few. */
+const realPaths = new Together((folder) => realpath(folder).catch(() => null));
 
 /** The path to try now. Looks before anything is copied; `link` has the last word. */
 export async function choosePath(destination: string, onConflict: OnConflict): Promise<string> {

@@ -5,7 +5,7 @@ import { isDeliveryUnderWay } from '../delivery/under-way.js';
 import { errorFromInfo, PosteError } from '../domain/errors.js';
 import type { Answer, Request } from '../domain/requests.js';
 import { isThere } from '../store/files.js';
-import { giveUp, isPending, pendingIds, submit, takeAnswer, withdraw } from '../store/inbox.js';
+import { giveUp, hasAnswer, isPending, pendingIds, submit, takeAnswer, withdraw } from '../store/inbox.js';
 import { isForgettable, leaveEmpty, openOwned, removeSession, serveInbox, settleSession } from '../store/owned-session.js';
 import { JournalReader } from '../store/journal-reader.js';
 import { readOwner, take, type Owner, type Ownership } from '../store/ownership.js';
@@ -33,6 +33,8 @@ export function askingFor(home: string, id: string, needsWorker: boolean): Askin
 /** How long an owner has to answer, milliseconds. */
 export const DEADLINE = 30_000;
 const POLL = 10;
+/** For an answer, between two looks at everything else. */
+const LOOKS = 10;
 
 export type Granted = Answer & { ok: true };
 
@@ -115,8 +117,17 @@ async function askOnce(asking: Asking, request: Request, onSubmit: (requestId: P
       const stays = needsWorker || !(await withdraw(paths, requestId));
       throw noAnswer(asking.id, holder.kind === 'live' ? holder.owner : null, stays);
     }
-    await delay(POLL);
+    await (holder.kind === 'live' ? untilAnswered(paths, requestId) : delay(POLL));
   }
+}
+
+/** A live owner answers soon, most of the time: it takes a while before anything else is worth a look. */
+async function untilAnswered(paths: SessionPaths, requestId: string): Promise<void> {
+  let looks = 0;
+  do {
+    await delay(POLL);
+    looks += 1;
+  } while (looks < LOOKS && !(await hasAnswer(paths, requestId)));
 }
 
 /** A request that is refused may have made the folder of a session that was never to be. */

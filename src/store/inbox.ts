@@ -86,6 +86,10 @@ export async function takeAnswer(paths: SessionPaths, requestId: string): Promis
   return record?.['answer'] as Answer;
 }
 
+export async function hasAnswer(paths: SessionPaths, requestId: string): Promise<boolean> {
+  return isThere(join(paths.answers, `${requestId}.json`));
+}
+
 /** True while nobody has answered it: the answer comes before the request goes. */
 export async function isPending(paths: SessionPaths, requestId: string): Promise<boolean> {
   return (await isThere(pendingPath(paths, requestId))) || (await isThere(begunPath(paths, requestId)));
