@@ -69,14 +69,25 @@ export async function choosePath(destination: string, onConflict: OnConflict): P
       await checkReplaceable(destination);
       return destination;
     }
-    for (let n = 0; ; n += 1) {
-      const path = n === 0 ? destination : join(dirname(destination), numberedName(basename(destination), n));
-      if (!(await isThere(path))) return path;
-      if (onConflict === 'fail') throw destinationExists(path);
-    }
+    if (!(await isThere(destination))) return destination;
+    if (onConflict === 'fail') throw destinationExists(destination);
+    return await freePath((n) => join(dirname(destination), numberedName(basename(destination), n)));
   } catch (error) {
     throw destinationError(error, destination);
   }
+}
+
+/** A path that is free and whose number follows one that is taken; found in a few looks, however many there are. */
+async function freePath(numbered: (n: number) => string): Promise<string> {
+  let taken = 0;
+  let free = 1;
+  for (; await isThere(numbered(free)); free *= 2) taken = free;
+  while (free - taken > 1) {
+    const middle = Math.floor((taken + free) / 2);
+    if (await isThere(numbered(middle))) taken = middle;
+    else free = middle;
+  }
+  return numbered(free);
 }
 
 async function isFolder(path: string): Promise<boolean> {
