@@ -198,7 +198,7 @@ class Life {
       await this.#cut(null);
       await command.exit;
       const there = await readFile(this.#destination).catch(() => null);
-      expect(there?.equals(this.#file) ?? !claimed, 'the claimed file is whole, or not there').toBe(true);
+      if (!(there?.equals(this.#file) ?? !claimed)) throw new Error(`the claimed file is whole, or not there: ${inspect({ claimed, isApart: this.#isApart, ...(await this.#found(there)) })}`);
       if (cuts <= 0) break;
     }
     expect((await readFile(this.#destination)).equals(this.#file)).toBe(true);
@@ -211,6 +211,13 @@ class Life {
       expect((await readdir(dir)).filter((name) => /^\.poste-[0-9a-f]{16}$/.test(name))).toEqual([]);
     }
     expect(await readdir(join(await this.#temp(), 'finished')).catch(() => [])).toEqual([]);
+  }
+
+  /** What became of a file that should be in its place. */
+  async #found(there: Buffer | null): Promise<object> {
+    const wrongFrom = there?.findIndex((byte, at) => byte !== this.#file[at]);
+    const { stdout } = await this.#home.sh(`find ${this.#machine.state} ${this.#machine.shelf} -xdev -newermt '-60 seconds' -printf '%p %s %n\\n'`);
+    return { destination: this.#destination, size: this.#file.length, found: there?.length ?? 'nothing', wrongFrom, journal: (await this.#journal()).slice(-8).join('\n'), disks: stdout };
   }
 
   async #cut(origin: Origin | null): Promise<void> {
