@@ -1,8 +1,9 @@
 import { unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import type { Session } from '../domain/session.js';
 import type { Task } from '../domain/task.js';
-import { replaceFile, systemCode } from '../store/files.js';
+import { replaceFile, syncWherePossible, systemCode } from '../store/files.js';
 import { untoldPath, type SessionPaths } from '../store/paths.js';
 import { destinationError } from './destination-error.js';
 import { ownIdentity } from '../platform/process-identity.js';
@@ -117,6 +118,8 @@ export async function settleLeft(turn: Turn, settling: Settling): Promise<{ task
     try {
       if (move !== null && task.state.kind === 'finished' && (await wasDelivered(move, task.state.file))) {
         completed = { path: move.to, from: task.state.file };
+        // Its maker may have been killed before he did: what is recorded is to outlive a power cut.
+        await syncWherePossible(dirname(move.to));
         await recordClaim({ task: number, path: move.to });
         task = await reload();
       }

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { content, serve, startOrigin, type LogEntry, type Origin } from '../support/origin.js';
 import { makeHome, type Home } from '../support/poste.js';
 import { noPowerCuts, Machine } from '../support/power.js';
+import { isTorn, namesIn, textOf } from '../support/look.js';
 import { figure, SCALE } from '../support/scale.js';
 import { heldBytes } from '../support/socket-queues.js';
 import { until } from '../support/wait.js';
@@ -188,8 +189,16 @@ class Life {
     let claimed = false;
     for (let cuts = Math.floor(3 * Math.random()); ; cuts -= 1) {
       const command = this.#home.spawn(['claim', '--id', this.#id, '--to', this.#destination], { env });
-      if (cuts > 0 && Math.random() < 0.7) await delay(500 * Math.random());
-      else {
+      const chance = Math.random();
+      if (cuts > 0 && chance < 0.7) {
+        await delay(500 * Math.random());
+        // Killed, it has made more than is durable; the next one ends what it began.
+        if (chance < 0.3) {
+          command.kill('SIGKILL');
+          await command.exit;
+          continue;
+        }
+      } else {
         const { code, stdout, stderr } = await command.exit;
         expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${this.#destination}\n`, stderr: '' });
         claimed = true;
@@ -285,16 +294,4 @@ class Life {
     const name = (await namesIn(this.#machine.shelf)).find((folder) => folder.startsWith(`.poste-${this.#id}-`));
     return join(this.#machine.shelf, name ?? 'none yet');
   }
-}
-
-function textOf(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch(() => '');
-}
-
-function namesIn(folder: string): Promise<string[]> {
-  return readdir(folder).catch(() => []);
-}
-
-function isTorn(text: string): boolean {
-  return text.split('\n').some((line, index, lines) => (index === lines.length - 1 ? line !== '' : !/^\{.*"\}$/.test(line)));
 }
