@@ -1,6 +1,6 @@
 import { addExtent, clipExtents, type Extent } from '../domain/segments.js';
 import { PosteError } from '../domain/errors.js';
-import { count, either, flag, listOf, orNull, pairOf, record, text, type Shape } from '../domain/shape.js';
+import { count, either, flag, listOf, maybe, orNull, pairOf, record, text, type Shape } from '../domain/shape.js';
 import { isProvenance, type Provenance } from '../domain/provenance.js';
 import type { Known } from '../domain/verdict.js';
 import { seal, unseal } from './sealed.js';
@@ -17,6 +17,8 @@ export interface PartHeader extends Known {
 
 /** The record of a part file: what is on disk of which version. */
 export interface PartRecord {
+  /** Of this file alone; empty in one that an older poste wrote. */
+  readonly mark: string;
   readonly header: PartHeader;
   /** Survives a killed process. */
   readonly written: readonly Extent[];
@@ -28,10 +30,11 @@ export interface PartRecord {
 
 /**
  * The extents file: sealed JSON lines, only ever appended to. The last `part` line holds; the ranges are
- * `[start, end)` in bytes. Whatever comes after a damaged line is not believed.
+ * `[start, end)` in bytes. Whatever comes after a damaged line is not believed, nor is a line of another file: all but the `part` lines are
+ * sealed with the file's mark.
  */
 export type ExtentLine =
-  | { readonly v: number; readonly boot: string; readonly part: PartHeader }
+  | { readonly v: number; readonly boot: string; readonly mark?: string; readonly part: PartHeader }
   | { readonly w: readonly [number, number] }
   | { readonly d: readonly (readonly [number, number])[] }
   | { readonly c: readonly [number, number] }
@@ -53,19 +56,19 @@ const header = record({
   provenance: isProvenance,
 });
 
-const isLine = either(record({ v: count, boot: text, part: header }), record({ w: span }), record({ d: listOf(span) }), record({ c: span }), record({ back: flag }));
+const isLine = either(record({ v: count, boot: text, mark: maybe(text), part: header }), record({ w: span }), record({ d: listOf(span) }), record({ c: span }), record({ back: flag }));
 
-export function extentLine(line: ExtentLine): string {
-  return `${seal(line)}\n`;
+export function extentLine(line: ExtentLine, mark: string): string {
+  return `${'v' in line ? seal({ ...line, ...(mark === '' ? {} : { mark }) }) : seal(line, mark)}\n`;
 }
 
 /** A record as the shortest file that says the same. */
 export function formatRecord(record: PartRecord, boot: string): string {
   return [
-    extentLine({ v: VERSION, boot, part: record.header }),
-    extentLine({ d: record.durable.map(pair) }),
-    ...record.written.map((extent) => extentLine({ w: pair(extent) })),
-    ...(record.compared === null ? [] : [extentLine({ c: pair(record.compared) })]),
+    extentLine({ v: VERSION, boot, part: record.header }, record.mark),
+    extentLine({ d: record.durable.map(pair) }, record.mark),
+    ...record.written.map((extent) => extentLine({ w: pair(extent) }, record.mark)),
+    ...(record.compared === null ? [] : [extentLine({ c: pair(record.compared) }, record.mark)]),
   ].join('');
 }
 
@@ -77,18 +80,21 @@ export function formatRecord(record: PartRecord, boot: string): string {
 export function parseRecord(text: string, boot: string, length: number): PartRecord | null {
   let header: PartHeader | null = null;
   let writtenBoot = '';
+  let mark = '';
   let written: readonly Extent[] = [];
   let durable: readonly Extent[] = [];
   let compared: Extent | null = null;
   for (const line of text.split('\n')) {
-    const sealed = unseal(line);
+    const sealed = unseal(line) ?? unseal(line, mark);
     if (typeof sealed?.['v'] === 'number' && sealed['v'] > VERSION) {
       throw new PosteError('newer-version', 'this download was begun by a newer poste; its bytes are kept', { hint: 'use that version' });
     }
     if (!isLine(sealed)) break;
     const record = sealed as unknown as ExtentLine;
     if ('v' in record) {
+      if (header !== null && (record.mark ?? '') !== mark) break;
       header = record.part;
+      mark = record.mark ?? '';
       writtenBoot = record.boot;
     } else if ('w' in record) written = addExtent(written, extent(record.w));
     else if ('d' in record) durable = record.d.map(extent);
@@ -99,6 +105,7 @@ export function parseRecord(text: string, boot: string, length: number): PartRec
   const sameBoot = writtenBoot === boot;
   durable = clipExtents(durable, length);
   return {
+    mark,
     header,
     written: sameBoot ? clipExtents(durable.reduce(addExtent, written), length) : durable,
     durable,

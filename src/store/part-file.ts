@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { PosteError } from '../domain/errors.js';
@@ -52,7 +53,7 @@ export async function createPart(temp: TempPaths, task: number, boot: string, he
   const [newest = 0] = await partGenerations(temp, task);
   const generation = newest + 1;
   const path = temp.part(task, generation);
-  const record: PartRecord = { header, written: [], durable: [], compared: null };
+  const record: PartRecord = { mark: randomBytes(4).toString('hex'), header, written: [], durable: [], compared: null };
   try {
     const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
     try {

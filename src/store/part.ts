@@ -156,7 +156,7 @@ export class PartFile {
   async clear(header: PartHeader = this.#record.header): Promise<void> {
     // A sync under way would mark them as there.
     await this.#syncing;
-    this.#record = { header, written: [], durable: [], compared: null };
+    this.#record = { ...this.#record, header, written: [], durable: [], compared: null };
     this.#unsynced = 0;
     try {
       await this.#rewriteRecord();
@@ -200,13 +200,13 @@ export class PartFile {
     this.#noting = noting;
     noting.noted = this.#appendText(() => {
       this.#noting = null;
-      return noting.extents.map((written) => extentLine({ w: pair(written) })).join('');
+      return noting.extents.map((written) => extentLine({ w: pair(written) }, this.#record.mark)).join('');
     });
     return noting.noted;
   }
 
   #append(line: ExtentLine): Promise<void> {
-    return this.#appendText(() => extentLine(line));
+    return this.#appendText(() => extentLine(line, this.#record.mark));
   }
 
   /** `lines` is asked when the ones before it are written. */

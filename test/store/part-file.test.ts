@@ -97,6 +97,18 @@ test('#64 after a killed process everything written counts, after a power cut on
   expect(await receivedBytes(tempPaths(snapshot), 1, 'another boot')).toBe(100);
 });
 
+test('#65 what a power cut shows of another record in the place of the end of this one is not believed', async () => {
+  await withPart((part) => part.write([Buffer.alloc(500)], 0));
+  await withPart((part) => part.write([Buffer.alloc(9)], 0));
+  const [other = '', own = ''] = await Promise.all([1, 2].map((generation) => readFile(temp.extents(1, generation), 'utf8')));
+  await truncate(temp.part(1, 2), 500);
+  const header = own.slice(0, own.indexOf('\n') + 1);
+  await writeFile(temp.extents(1, 2), header + other.slice(other.indexOf('\n') + 1));
+  expect((await reopened('the next boot')).extents).toEqual([]);
+  await writeFile(temp.extents(1, 2), header + other);
+  expect((await reopened('the next boot')).extents).toEqual([]);
+});
+
 test('#66 extents never exceed the part file', async () => {
   await withPart((part) => part.write([Buffer.alloc(500)], 0));
   await truncate(temp.part(1, 1), 200);
