@@ -5,7 +5,7 @@ import { isDeliveryUnderWay } from '../delivery/under-way.js';
 import { errorFromInfo, PosteError } from '../domain/errors.js';
 import type { Answer, Request } from '../domain/requests.js';
 import { isThere } from '../store/files.js';
-import { giveUp, hasAnswer, isPending, pendingIds, submit, takeAnswer, withdraw } from '../store/inbox.js';
+import { hasAnswer, isPending, pendingIds, submit, takeAnswer, withdraw } from '../store/inbox.js';
 import { isForgettable, leaveEmpty, openOwned, removeSession, serveInbox, settleSession } from '../store/owned-session.js';
 import { JournalReader } from '../store/journal-reader.js';
 import { readOwner, take, type Owner, type Ownership } from '../store/ownership.js';
@@ -111,11 +111,14 @@ async function askOnce(asking: Asking, request: Request, onSubmit: (requestId: P
     }
     if (holder.kind === 'live') starter.seen();
     else if (needsWorker) await starter.start();
-    else given = await serveMyself(asking, requestId).catch((error: unknown) => unlessDone(paths, requestId, error));
+    else given = await serveMyself(asking, requestId);
     if (given !== null) continue;
     if (performance.now() > deadline) {
-      const stays = needsWorker || !(await withdraw(paths, requestId));
-      throw noAnswer(asking.id, holder.kind === 'live' ? holder.owner : null, stays);
+      const isTakenBack = !needsWorker && (await withdraw(paths, requestId));
+      // It may have been carried out at this very moment.
+      given = isTakenBack ? null : await takeAnswer(paths, requestId);
+      if (given === null) throw noAnswer(asking.id, holder.kind === 'live' ? holder.owner : null, !isTakenBack);
+      continue;
     }
     await (holder.kind === 'live' ? untilAnswered(paths, requestId) : delay(POLL));
   }
@@ -135,13 +138,6 @@ async function removeIfEmpty(asking: Asking): Promise<void> {
   const reader = new JournalReader(asking.paths.journal);
   await reader.catchUp();
   if (reader.session === null && reader.damage === null) await serveMyself(asking, '').catch(() => undefined);
-}
-
-/** What was not done now must not be done later, when nobody expects it any more; what failed after it was done is the next owner's to see. */
-async function unlessDone(paths: SessionPaths, requestId: string, error: unknown): Promise<null> {
-  if (!(await isPending(paths, requestId))) return null;
-  await giveUp(paths, requestId);
-  throw error;
 }
 
 /** Makes sure that a live worker owns the session, unless it has nothing left to do. */
@@ -209,33 +205,44 @@ class WorkerStarter {
   }
 }
 
-/** Returns the answer to a request, if it was given now. This process may go on for long after: whatever happens, it does not stay the owner. */
+/**
+ * Returns the answer to a request, if it was given now. What was not done now must not be done later, when nobody expects it any more; what
+ * failed after it was done is the next owner's to see. This process may go on for long after: whatever happens, it does not stay the owner.
+ */
 async function serveMyself({ id, paths }: Asking, requestId: string): Promise<Answer | null> {
-  const taken = await take(paths, 'command', VERSION);
-  if (taken.kind !== 'taken') return null;
+  let ownership: Ownership | null = null;
   try {
-    return await serveAsOwner(id, paths, taken.ownership, requestId);
+    const taken = await take(paths, 'command', VERSION);
+    if (taken.kind !== 'taken') return null;
+    ({ ownership } = taken);
+    return await serveAsOwner(id, paths, ownership, requestId);
+  } catch (error) {
+    if ((await withdraw(paths, requestId)) || (await isPending(paths, requestId))) throw error;
+    return null;
   } finally {
-    await taken.ownership.release();
+    await ownership?.release();
   }
 }
 
 async function serveAsOwner(id: string, paths: SessionPaths, ownership: Ownership, requestId: string): Promise<Answer | null> {
   const owned = await openOwned(id, paths, ownership, null);
+  let answer: Answer | null = null;
   try {
     const kept = await serveInbox(owned, serving(owned));
-    await settleSession(owned);
     // It may go with its session.
-    const answer = await takeAnswer(paths, requestId);
+    answer = await takeAnswer(paths, requestId);
+    await settleSession(owned);
     const { session } = owned.journal;
     const isOver = session !== null && isForgettable(session) && !(await isDeliveryUnderWay(paths, session));
     if (isOver) await owned.journal.commit(() => [{ type: 'session.forgotten' }]);
     if (session === null) await leaveEmpty(owned);
     else if (!kept || isOver) await removeSession(owned);
-    return answer;
+  } catch (error) {
+    if (answer === null) throw error;
   } finally {
     await owned.journal.close();
   }
+  return answer;
 }
 
 function ownedElsewhere(id: string, owner: Owner): PosteError {

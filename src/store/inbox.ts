@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isIdentity, liveness, ownIdentity, type ProcessIdentity } from '../platform/process-identity.js';
@@ -70,6 +70,11 @@ export async function begin(paths: SessionPaths, requestId: string): Promise<boo
   }
 }
 
+/** It could not be carried out: it is a request like any other again. */
+export async function unbegin(paths: SessionPaths, requestId: string): Promise<void> {
+  await rename(begunPath(paths, requestId), pendingPath(paths, requestId));
+}
+
 /** Tells the asker, then takes the request away: a crash between the two asks again, which must do no harm. */
 export async function answerRequest(paths: SessionPaths, requestId: string, answer: Answer): Promise<void> {
   await replaceFile(join(paths.answers, `${requestId}.json`), seal({ answer }), { durable: false });
@@ -95,18 +100,18 @@ export async function isPending(paths: SessionPaths, requestId: string): Promise
   return (await isThere(pendingPath(paths, requestId))) || (await isThere(begunPath(paths, requestId)));
 }
 
-/** Takes a request back, so that nobody will act on it, nor after a power cut. False when somebody has begun to. */
+/** Takes a request back, so that nobody will act on it, nor after a power cut. False when somebody has begun to, or has done it. */
 export async function withdraw(paths: SessionPaths, requestId: string): Promise<boolean> {
-  await removeIfThere(pendingPath(paths, requestId));
+  const wasThere = await unlink(pendingPath(paths, requestId)).then(
+    () => true,
+    (error: unknown) => {
+      if (systemCode(error) !== 'ENOENT') throw error;
+      return false;
+    },
+  );
   // Its session may have been forgotten, and the inbox with it.
   if (await isThere(paths.inbox)) await syncDir(paths.inbox);
-  return !(await isThere(begunPath(paths, requestId)));
-}
-
-/** The same by the owner who has begun to act on it and could not. */
-export async function giveUp(paths: SessionPaths, requestId: string): Promise<void> {
-  await removeIfThere(begunPath(paths, requestId));
-  await withdraw(paths, requestId);
+  return wasThere;
 }
 
 /** Waits, a second at most, until whoever was answered just now has read it. */

@@ -8,7 +8,7 @@ import type { TaskSecrets } from '../domain/task.js';
 import { VERSION } from '../platform/version.js';
 import { diskError } from './disk-error.js';
 import { isOwnDir, makeDir } from './own-dir.js';
-import { answerRequest, answersTaken, begin, hasAnswers, pendingIds, readRequest, withdraw } from './inbox.js';
+import { answerRequest, answersTaken, begin, hasAnswers, pendingIds, readRequest, unbegin, withdraw } from './inbox.js';
 import { Journal } from './journal.js';
 import { sweepLeftovers } from './leftovers.js';
 import type { Ownership } from './ownership.js';
@@ -75,10 +75,15 @@ export async function serveInbox(owned: OwnedSession, serving: Serving): Promise
     }
     if (!(await untilRoom(() => begin(owned.paths, requestId), owned.patience))) continue;
     let decision: Decision | undefined;
-    await owned.journal.commit((session) => {
-      decision = decide(owned.id, session, requestId, request);
-      return decision.events;
-    });
+    try {
+      await owned.journal.commit((session) => {
+        decision = decide(owned.id, session, requestId, request);
+        return decision.events;
+      });
+    } catch (error) {
+      await unbegin(owned.paths, requestId).catch(() => undefined);
+      throw error;
+    }
     if (decision === undefined) continue;
     await serving.quiesce();
     // What makes room comes before what needs some.

@@ -114,7 +114,7 @@ export class PartFile {
   async noteCompared({ start, end }: Extent): Promise<void> {
     this.#throwIfFailed();
     const before = this.#record.compared;
-    const compared = { start: before !== null && before.start < start && before.end >= start ? before.start : start, end };
+    const compared = before !== null && before.start <= start && before.end >= start ? { start: before.start, end: Math.max(before.end, end) } : { start, end };
     this.#record = { ...this.#record, compared };
     await this.#append({ c: pair(compared) });
   }

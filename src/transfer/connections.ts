@@ -6,7 +6,7 @@ import { laggard, nextStretch, type NextStretch, type Segment } from '../domain/
 import type { PartFile } from '../store/part.js';
 import { Connection, Replaced } from './connection.js';
 import type { Exchange } from './exchange.js';
-import { receive, type Span } from './receive.js';
+import { isOnDisk, receive, type Span } from './receive.js';
 import { Seams } from './seams.js';
 import type { Throttle } from './throttle.js';
 
@@ -184,7 +184,7 @@ export class Connections {
       if (connection.brought < WORTH_BYTES) this.#turnedDown();
       return;
     }
-    this.#failure ??= error;
+    if (this.#failure === null || isOnDisk(error)) this.#failure = error;
     this.#stop.abort(error);
   }
 

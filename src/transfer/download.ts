@@ -74,13 +74,13 @@ export class Download {
   async run(): Promise<AttemptOutcome> {
     await this.#open();
     for (let fruitless = 0; fruitless <= MOST_FRUITLESS; ) {
-      const part = this.#part;
-      const segment = this.#nextSegment();
+      const [part, segment] = [this.#part, this.#nextSegment()];
       if (part !== null && segment === null) return await complete(part, this.#job, this.#observer, { name: this.#answers.name, running: this.#digest, signal: this.#signal });
-      const { received } = this;
+      const [received, compared] = [this.received, part?.compared?.end ?? 0];
       const outcome = await this.#fetch(segment ?? WHOLE);
       if (outcome !== null) return outcome;
-      fruitless = this.received > received ? 0 : fruitless + 1;
+      const isNews = this.received > received || (this.#part === part && (part?.compared?.end ?? 0) > compared);
+      fruitless = isNews ? 0 : fruitless + 1;
     }
     throw new PosteError('malformed-answer', 'the server answers and answers, and the file comes no further', { transient: true });
   }
@@ -235,7 +235,7 @@ export class Download {
     await this.#answers.tell(asked, part.header);
     const { received, compared } = part;
     if (!(await this.#receive(asked, part, span))) return;
-    const isNews = part.received > received || (verdict.end < segment.start && part.compared?.end !== compared?.end);
+    const isNews = part.received > received || (verdict.end < segment.start && (part.compared?.end ?? 0) > (compared?.end ?? 0));
     if (this.#end.went(segment, isNews, total)) return;
     this.#mode = 'unranged';
     this.#restart = { reason: 'the server says that the file is longer than what it sends of it', changed: false };
@@ -267,7 +267,8 @@ export class Download {
       return false;
     } finally {
       this.#progressed ||= part.received > received || part.compared !== compared;
-      this.#continues = Math.min(span.join + bytesAfter(part.extents, span.join), span.stretch.end ?? Infinity);
+      // What brought nothing has not even compared all that lies before the join.
+      if (part.received > received) this.#continues = Math.min(span.join + bytesAfter(part.extents, span.join), span.stretch.end ?? Infinity);
     }
   }
 

@@ -192,7 +192,7 @@ class Shift {
   /** Looks at everything once and does what is due. Returns how long to sleep, milliseconds. */
   async #step(): Promise<number> {
     const { journal } = this.#owned;
-    await expire(this.#owned, Date.now());
+    const isMoreDue = await expire(this.#owned, Date.now());
     this.#gates.look(this.#session().tasks.values(), performance.now());
     await this.#hosts.look(this.#session().tasks.values());
     this.#transfers.setRate(this.#session().settings.limitRate);
@@ -210,6 +210,7 @@ class Shift {
     // A transfer that has told of its end has still to put its secrets away: killed before, the session must not look settled.
     if (this.#transfers.running.size === 0) await settleSession(this.#owned);
     this.#hooks.runDue(this.#session(), now);
+    if (isMoreDue) return SHORTEST_SLEEP_MS;
     const next = Math.min(plan.nextAt ?? Number.POSITIVE_INFINITY, this.#hooks.nextAt(this.#session()) ?? Number.POSITIVE_INFINITY);
     return Math.max(SHORTEST_SLEEP_MS, Math.min(Math.max(LONGEST_SLEEP_MS, this.#restMs), next - now, this.#gates.dueIn(performance.now())));
   }

@@ -1,12 +1,13 @@
 import { mkdir, mkdtemp, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { NewTask, Request } from '../../src/domain/requests.js';
 import { ask, type Asking } from '../../src/session/ask.js';
 import { readSession } from '../../src/session/read.js';
 import { isThere } from '../../src/store/files.js';
-import { pendingIds, submit, takeAnswer } from '../../src/store/inbox.js';
+import { pendingIds, submit, takeAnswer, withdraw } from '../../src/store/inbox.js';
+import { Journal } from '../../src/store/journal.js';
 import { openOwned, removeSession, serveInbox, type OwnedSession, type Serving } from '../../src/store/owned-session.js';
 import { readOwner, take } from '../../src/store/ownership.js';
 import { sessionPaths } from '../../src/store/paths.js';
@@ -228,4 +229,33 @@ it('nor by another owner’s hand', async () => {
   await serveInbox(owned, NOW);
   await removeSession(owned);
   expect(await asked).toMatchObject({ ok: true, tasks: [1] });
+});
+
+it('what goes wrong after it was done does not take the answer away', async () => {
+  await ask(asking, adding('a'));
+  await ask(asking, { kind: 'forget', mode: 'when-done', purge: true });
+  const asIs = Reflect.get<Journal, 'commit'>(Journal.prototype, 'commit');
+  const commit = vi.spyOn(Journal.prototype, 'commit').mockImplementation(async function (this: Journal, decide) {
+    return asIs.call(this, (session, time) => {
+      const events = decide(session, time);
+      if (events.some(({ type }) => type === 'session.forgotten')) throw new Error('a full disk, say');
+      return events;
+    });
+  });
+  onTestFinished(() => commit.mockRestore());
+  expect(await ask(asking, { kind: 'cancel', names: ['1'], purge: false })).toMatchObject({ ok: true, tasks: [1] });
+  expect(await states()).toEqual(['cancelled']);
+});
+
+it('what an owner could not record is a request like any other again', async () => {
+  await ask(asking, adding('a'));
+  const id = await submit(asking.paths, { kind: 'cancel', names: [], purge: false });
+  const owned = await owning();
+  const commit = vi.spyOn(owned.journal, 'commit').mockRejectedValue(new Error('a full disk, say'));
+  await expect(serveInbox(owned, NOW)).rejects.toThrow('a full disk');
+  commit.mockRestore();
+  expect(await withdraw(asking.paths, id)).toBe(true);
+  await serveInbox(owned, NOW);
+  await givenBack(owned);
+  expect(await states()).toEqual(['paused']);
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Answer, Request } from '../../src/domain/requests.js';
-import { answerRequest, isPending, pendingIds, readRequest, submit, takeAnswer, withdraw } from '../../src/store/inbox.js';
+import { answerRequest, begin, isPending, pendingIds, readRequest, submit, takeAnswer, unbegin, withdraw } from '../../src/store/inbox.js';
 import { sessionPaths, type SessionPaths } from '../../src/store/paths.js';
 import { seal } from '../../src/store/sealed.js';
 
@@ -91,6 +91,20 @@ test('a request that was taken back is not served', async () => {
   await withdraw(paths, id);
   await withdraw(paths, id);
   expect(await pendingIds(paths)).toEqual([]);
+});
+
+test('one that an owner has begun with is taken back no more, answered or not; one that he could not carry out is', async () => {
+  const id = await submit(paths, PAUSE);
+  expect(await begin(paths, id)).toBe(true);
+  expect([await withdraw(paths, id), await isPending(paths, id), (await readRequest(paths, id))?.request]).toEqual([false, true, PAUSE]);
+  await unbegin(paths, id);
+  await begin(paths, id);
+  await answerRequest(paths, id, GRANTED);
+  expect([await withdraw(paths, id), await pendingIds(paths)]).toEqual([false, []]);
+  const other = await submit(paths, PAUSE);
+  await begin(paths, other);
+  await unbegin(paths, other);
+  expect([await withdraw(paths, other), await begin(paths, other), await pendingIds(paths)]).toEqual([true, false, []]);
 });
 
 test('half-written requests are not seen', async () => {
