@@ -4,6 +4,8 @@ import { parseHttpDate } from './validators.js';
 const LONGEST_UNITS = 600;
 /** A server may ask for more than this; it is not obeyed further. */
 const LONGEST_RETRY_AFTER_MS = 6 * 3_600_000;
+/** A server that is busy and does not say for how long is left alone by all for so many units at most. */
+const LONGEST_UNSAID_UNITS = 10;
 /** Over how many units at most those come back who were asked to stay away until the same moment. */
 const WIDEST_RETURN_UNITS = 60;
 
@@ -29,15 +31,17 @@ export function retryDelay({ fruitless, retryAfterMs, random, unitMs }: RetryDel
   return Math.ceil(asked + random * Math.min(WIDEST_RETURN_UNITS * unitMs, Math.max(ceiling, asked)));
 }
 
-/** Sessions that wait for one server go on within so many units of each other. */
-const WIDEST_LAG_UNITS = 10;
-
 /**
- * Milliseconds that a session waits on after a pause of `pausedMs` that another one was asked for: the server meets them one after the
- * other. `random` in [0, 1).
+ * Milliseconds that a session's other tasks, and other sessions, wait on after a pause of `pausedMs` that one task was asked for: the server
+ * meets them one after the other. `random` in [0, 1).
  */
 export function pauseLag({ pausedMs, random, unitMs }: { readonly pausedMs: number; readonly random: number; readonly unitMs: number }): number {
-  return Math.round(random * Math.min(WIDEST_LAG_UNITS * unitMs, pausedMs));
+  return Math.round(random * Math.min(WIDEST_RETURN_UNITS * unitMs, pausedMs));
+}
+
+/** Milliseconds that every task leaves a busy server alone, of which one waits for `delayMs`. */
+export function hostPause({ retryAfterMs, delayMs, unitMs }: { readonly retryAfterMs: number | null; readonly delayMs: number; readonly unitMs: number }): number {
+  return retryAfterMs === null ? Math.min(delayMs, LONGEST_UNSAID_UNITS * unitMs) : Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS);
 }
 
 /** `Retry-After` (RFC 9110, section 10.2.3) as milliseconds from `now`, at most 6 h; `null` for what makes no sense. */

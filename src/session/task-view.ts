@@ -91,7 +91,8 @@ export function reasonJson(reason: Reason): ReasonJson {
     code: reason.code,
     message: reason.message,
     since: iso(reason.since),
-    nextCheckAt: reason.nextCheckAt === null ? null : iso(reason.nextCheckAt),
+    // What has passed is no answer to "until when".
+    nextCheckAt: reason.nextCheckAt === null || reason.nextCheckAt < Date.now() ? null : iso(reason.nextCheckAt),
   };
 }
 

@@ -16,13 +16,16 @@ export class HostPauses {
     this.#unitMs = unitMs;
   }
 
-  /** A pause that is known already and lasts longer stands. */
+  /**
+   * Until the moment that the server named: who was turned down comes back some time after it, so the others get their turn, and one address
+   * that is refused for good does not keep them waiting for good. A pause that is known already and lasts longer stands.
+   */
   async pause(task: Task, now: number, milliseconds: number): Promise<void> {
     const origin = originOfTask(task);
     const pause = { since: now, until: now + milliseconds };
     const known = await readHostPause(this.#home, origin).catch(() => null);
     if (known !== null && known.since <= now && known.until >= pause.until) return;
-    this.#pauses.set(origin, { ...pause, returnsAt: pause.until });
+    this.#pauses.set(origin, { ...pause, returnsAt: this.#comesBack(pause) });
     // The others do not learn of it then; this task has a delay of its own.
     await pauseHost(this.#home, origin, pause).catch(() => undefined);
   }
@@ -34,12 +37,12 @@ export class HostPauses {
     for (const origin of origins) {
       const pause = await readHostPause(this.#home, origin).catch(() => null);
       if (pause === null) this.#pauses.delete(origin);
-      else if (!isSame(pause, this.#pauses.get(origin))) this.#pauses.set(origin, { ...pause, returnsAt: this.#afterOthers(pause) });
+      else if (!isSame(pause, this.#pauses.get(origin))) this.#pauses.set(origin, { ...pause, returnsAt: this.#comesBack(pause) });
     }
   }
 
-  /** Sessions that were told of one pause do not come back from it in step. */
-  #afterOthers({ since, until }: HostPause): number {
+  /** Those who were told of one pause do not come back from it in step. */
+  #comesBack({ since, until }: HostPause): number {
     return until + pauseLag({ pausedMs: until - since, random: Math.random(), unitMs: this.#unitMs });
   }
 

@@ -1,7 +1,7 @@
 import { errorInfo, PosteError, type ErrorCode } from '../domain/errors.js';
 import type { EventBody } from '../domain/events.js';
 import { parseBackoff } from '../domain/policy-times.js';
-import { retryDelay } from '../domain/retry.js';
+import { hostPause, retryDelay } from '../domain/retry.js';
 import type { Reason, ReasonCode, Task } from '../domain/task.js';
 import { currentBootId } from '../platform/process-identity.js';
 import { undoFinish } from '../store/finished.js';
@@ -268,7 +268,7 @@ export class Transfers {
       waitFor !== null
         ? LOOK_AGAIN[waitFor] * this.#unitMs
         : retryDelay({ fruitless: Math.max(1, fruitless), retryAfterMs: asked, random: Math.random(), unitMs: this.#unitMs });
-    if (hostBusy) await this.#context.hosts.pause(task, now, delay);
+    if (hostBusy) await this.#context.hosts.pause(task, now, hostPause({ retryAfterMs: asked, delayMs: delay, unitMs: this.#unitMs }));
     const code: ReasonCode = waitFor === 'disk-full' ? 'disk-full' : asked !== null ? 'retry-after' : 'backoff';
     const { message } = error;
     const reason = { code, message, since: now, nextCheckAt: now + delay };

@@ -32,6 +32,18 @@ test('#18 a server that asks to be left alone is, by every task and session, and
   expect(busy.log).toHaveLength(1);
 });
 
+test('#18 one address that always answers "later" does not keep the others of its server waiting for good', async () => {
+  const env = { POSTE_BACKOFF: '1' };
+  await using home = await makeHome();
+  await using origin = await startOrigin(({ path }) => (path === '/busy.bin' ? status(503, { retryAfter: 2 }) : good));
+  await home.run(['start', origin.at('/busy.bin')], { env });
+  await until('the first refusal', () => origin.log.length > 0);
+  await home.run(['start', origin.at('/same.bin')], { env });
+  await home.run(['start', '--id', 'other', origin.at('/other.bin')], { env });
+  await until('the file of the same session', async () => (await home.status()).tasks[1]?.state === 'finished', { deadlineMs: 60_000 });
+  await until('that of another one', async () => (await home.status('other')).state === 'settled', { deadlineMs: 60_000 });
+});
+
 test.each(['-5', 'soon', '0', new Date(Date.now() - 60_000).toUTCString()])('#18 Retry-After: %s is no time to wait: back-off, and through in the end', async (retryAfter) => {
   await using home = await makeHome();
   await using origin = await startOrigin(inTurn(status(503, { retryAfter }), status(429, { retryAfter }), good));
