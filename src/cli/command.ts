@@ -1,7 +1,7 @@
 import { Command, Flags, type Interfaces } from '@oclif/core';
 import { parseSessionId } from '../domain/ids.js';
 import { PosteError } from '../domain/errors.js';
-import { checkHome, homePath } from '../session/home.js';
+import { checkHome, homePath, sessionIds } from '../session/home.js';
 import { askingFor, type Asking } from '../session/ask.js';
 import { makeOutput, type Output } from './output.js';
 
@@ -38,7 +38,16 @@ export abstract class PosteCommand extends Command {
     this.home = homePath(process.env);
     this.#id = id;
     await checkHome(this.home);
+    await this.#checkNames(parsed.argv as string[]);
     return { flags: parsed.flags, args: parsed.args, argv: parsed.argv as string[] };
+  }
+
+  /** `poste status backup` is what people type for `--id backup`. */
+  async #checkNames([name, ...others]: readonly string[]): Promise<void> {
+    if (name === undefined || others.length > 0 || this.#id !== undefined || process.env['POSTE_ID']) return;
+    const ids = await sessionIds(this.home);
+    if (!ids.includes(name) || ids.includes(this.sessionId)) return;
+    throw new PosteError('no-session', `there is no session ${this.sessionId}, and so no task ${name} in it`, { hint: `--id ${name} is the session of that name` });
   }
 
   /** `--id`, else `$POSTE_ID`, else `default`. */

@@ -59,7 +59,8 @@ function errorLine({ message, hint }: ErrorInfo): string {
  */
 export function endWhenNobodyReads(exitCode: () => number): void {
   for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
+    // Before oclif's own, which throws.
+    stream.prependListener('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(exitCode());
       if (stream === process.stdout) process.stderr.write(`poste: the output could not be written (${error.code ?? error.message}); what was done stands\n`);
       process.exit(EXIT_CODE.io);

@@ -26,7 +26,7 @@ export const setFlags = {
 type SetFlags = Interfaces.InferredFlags<typeof setFlags>;
 
 /** @throws PosteError `usage` when nothing is to be changed */
-export function setRequest(names: readonly string[], flags: SetFlags): Request {
+export function setRequest(names: readonly string[], flags: SetFlags): Request & { readonly kind: 'set' } {
   const spec: Partial<TaskSpec> = {
     ...(flags.priority === undefined ? {} : { priority: flags.priority }),
     ...(flags.connections === undefined ? {} : { connections: connections(flags.connections) }),

@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { printPath, reportClaimed } from '../cli/claimed.js';
 import { PosteCommand, taskNames } from '../cli/command.js';
+import { PosteError } from '../domain/errors.js';
 import { parseDuration } from '../domain/quantities.js';
 import { claim } from '../session/claim.js';
 
@@ -21,7 +22,7 @@ export default class Claim extends PosteCommand {
   static override flags = {
     to: Flags.string({ helpValue: 'DIR|FILE', summary: 'where to: a directory (made if missing when it ends in /), or the file itself' }),
     wait: Flags.boolean({ summary: 'wait until the session has settled, then claim' }),
-    'on-conflict': Flags.option({ options: CONFLICTS, default: 'fail' as const, helpValue: CONFLICTS.join('|'), summary: 'when the destination exists (fail)' })(),
+    'on-conflict': Flags.option({ options: CONFLICTS, default: 'fail' as const, helpValue: CONFLICTS.join('|'), summary: 'when the destination exists' })(),
     timeout: Flags.custom<number>({ helpValue: 'DURATION', parse: (text) => Promise.resolve(parseDuration(text)) })({
       summary: 'exit 124 after waiting so long; the worker goes on',
     }),
@@ -32,6 +33,7 @@ export default class Claim extends PosteCommand {
   override async run(): Promise<void> {
     const { flags, argv } = await this.setUp(Claim);
     const end = flags.null ? '\0' : '\n';
+    if (flags.to === '') throw new PosteError('usage', '--to: an empty name is no place', { hint: 'leave --to out for the destination given at start, or this directory' });
     const request = {
       names: taskNames(argv),
       to: flags.to ?? null,

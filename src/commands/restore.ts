@@ -6,8 +6,8 @@ export default class Restore extends PosteCommand {
   static override description = 'For after a reboot or a log-out: every session that has work left and no worker goes on.';
 
   override async run(): Promise<void> {
-    await this.setUp(Restore);
-    const { restored, failed } = await restore(this.home);
+    const { flags } = await this.setUp(Restore);
+    const { restored, failed } = await restore(this.home, flags.id ?? null);
     if (this.output.json) this.output.object({ schema: 1, restored, failed });
     else {
       for (const id of restored) this.output.result(id);

@@ -14,6 +14,8 @@ export default class SetCommand extends PosteCommand {
 
   override async run(): Promise<void> {
     const { flags, argv } = await this.setUp(SetCommand);
-    printControlled('changed', await control(this.asking(true), setRequest(taskNames(argv), flags)), this.output);
+    const request = setRequest(taskNames(argv), flags);
+    const controlled = await control(this.asking(true), request);
+    printControlled('changed', controlled, this.output, Object.keys(request.settings).length > 0 ? this.sessionId : null);
   }
 }

@@ -1,11 +1,10 @@
-import { mkdirSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import { numberedName } from '../domain/file-name.js';
 import { printable } from '../domain/printable.js';
 import { asUserWants } from '../platform/umask.js';
-import { isThere, syncNewDirs, systemCode } from '../store/files.js';
+import { isThere, makeDirs, syncNewDirs, systemCode } from '../store/files.js';
 import { Together } from '../store/together.js';
 import { destinationError, destinationExists } from './destination-error.js';
 import { checkReplaceable } from './move.js';
@@ -44,6 +43,11 @@ export async function resolveDestination({ to, cwd, name, taskTo, make }: Wanted
       hint: 'leave out the / at the end to name the file itself',
     });
   }
+}
+
+/** Whether `to`, as typed in `cwd`, names one file and no folder. */
+export async function namesOneFile(to: string, cwd: string): Promise<boolean> {
+  return !to.endsWith('/') && !(await isFolder(resolve(cwd, to)));
 }
 
 /**
@@ -101,5 +105,5 @@ async function isFolder(path: string): Promise<boolean> {
 
 /** A user's folder, with the mode that the umask gives it; it and its new parents survive a power cut. */
 async function makeFolder(path: string): Promise<void> {
-  await syncNewDirs(path, asUserWants(() => mkdirSync(path, { recursive: true })));
+  await syncNewDirs(path, asUserWants(() => makeDirs(path)));
 }

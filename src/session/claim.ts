@@ -6,7 +6,7 @@ import { selectTasks } from '../domain/select.js';
 import { isSettled, type Task } from '../domain/task.js';
 import { claimTask } from '../delivery/claim.js';
 import { isFirstToHear, settle, type Settling } from '../delivery/settle.js';
-import { refuseInside, resolveDestination, type OnConflict } from '../delivery/destination.js';
+import { namesOneFile, refuseInside, resolveDestination, type OnConflict } from '../delivery/destination.js';
 import { isThere } from '../store/files.js';
 import { receiptPath } from '../store/paths.js';
 import { ask, type Asking } from './ask.js';
@@ -54,7 +54,7 @@ const AT_ONCE = 256;
 
 /**
  * Moves finished files to where they belong; `onClaimed` hears of each, in order. What cannot be moved is in `failed`; its file stays in temp.
- * @throws PosteError `no-session`, `no-task`, `nothing-to-claim`, `unfinished`, `timeout`
+ * @throws PosteError `no-session`, `no-task`, `nothing-to-claim`, `unfinished`, `timeout`, `usage`
  */
 export async function claim(asking: Asking, request: ClaimRequest, onClaimed: (file: ClaimedFile) => void): Promise<Claimed> {
   if (request.wait) await waitForOutcome(asking, request);
@@ -62,6 +62,9 @@ export async function claim(asking: Asking, request: ClaimRequest, onClaimed: (f
   const selected = selectTasks(session, request.names);
   const chosen = request.names.length > 0 ? selected : worthClaiming(selected);
   if (chosen.length === 0) throw nothingToClaim(asking.id, selected);
+  if (chosen.length > 1 && request.to !== null && (await namesOneFile(request.to, request.cwd))) {
+    throw new PosteError('usage', `--to names one file, and ${chosen.length} are to be claimed`, { hint: 'end it in / to mean a directory' });
+  }
   const claimer = new Claimer(asking, request, onClaimed);
   await claimer.take(chosen);
   // `forget --when-done` waits for the last file to be taken; without a worker nobody else would notice.

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { link, lstat, mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
@@ -26,6 +26,22 @@ export function naming(path: string): (error: unknown) => never {
     if (error instanceof Error && systemCode(error) !== undefined && !error.message.includes(path)) error.message += ` '${path}'`;
     throw error;
   };
+}
+
+/**
+ * Makes a directory and what is missing above it; returns the first that it made. As Node's own `recursive`, which goes round for ever where a
+ * parent is there and nothing can be made in it (/proc).
+ */
+export function makeDirs(path: string, mode = 0o777): string | undefined {
+  try {
+    mkdirSync(path, { mode });
+    return path;
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST' && statSync(path).isDirectory()) return undefined;
+    if (systemCode(error) !== 'ENOENT' || dirname(path) === path || existsSync(dirname(path))) throw error;
+  }
+  const first = makeDirs(dirname(path), mode);
+  return makeDirs(path, mode) === undefined ? first : (first ?? path);
 }
 
 /** Makes a directory, durably, in one that is there already; false when that one is not. */

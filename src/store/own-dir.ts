@@ -4,7 +4,7 @@ import { lstat, mkdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PosteError } from '../domain/errors.js';
 import { printable } from '../domain/printable.js';
-import { syncNewDirs, systemCode } from './files.js';
+import { makeDirs, syncNewDirs, systemCode } from './files.js';
 
 /** Why a directory is not for poste to use, and what to do about it. */
 export interface DirFault {
@@ -18,7 +18,7 @@ export interface DirFault {
  * @throws PosteError `io` when something stands there that is not such a directory
  */
 export async function makeDir(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: 0o700 });
+  const first = makeDirs(path, 0o700);
   if (first === undefined) await isOwnDir(path);
   else await syncNewDirs(path, first);
 }
