@@ -42,7 +42,8 @@ function asUsage(error: unknown): unknown {
     .join(' ')
     // The parser repeats what it does not know as it was typed: of a misspelt --header that is the header.
     .replace(/^(Nonexistent flags?: [^=]*=).*$/s, '$1…');
-  return new PosteError('usage', printable(line), { hint: 'see --help' });
+  const flag = /^Parsing (--\S+)/m.exec(message)?.[1];
+  return new PosteError('usage', printable(`${flag === undefined ? '' : `${flag}: `}${line}`.replace(/\.$/, '')), { hint: 'see --help' });
 }
 
 /** oclif writes around the message of what a flag's parser throws: `Parsing --id \n\t… \nSee more help with --help`. */
