@@ -21,7 +21,8 @@ interface Wire {
 
 const number = fc.oneof(fc.constantFrom('0', '1', String(CUT), String(SIZE), String(SIZE - CUT), '65536', '-1', '1e3', '9007199254740993', '+5', '0x10', ''), fc.nat(SIZE).map(String));
 const range = fc.tuple(fc.constantFrom('bytes', 'bytes', 'bytes', 'items', ''), number, number, fc.oneof(fc.constant('*'), fc.constant(String(SIZE)), number));
-const latin1 = hostileText().map((text) => Buffer.from(text, 'latin1').toString('latin1'));
+/** Without whole line ends: with two of them the head would be over, and what follows the body. */
+const latin1 = hostileText().map((text) => Buffer.from(text, 'latin1').toString('latin1').replaceAll('\r\n', '\r'));
 const header = fc.oneof(
   { arbitrary: number.map((length) => `Content-Length: ${length}`), weight: 4 },
   { arbitrary: range.map(([unit, first, last, total]) => `Content-Range: ${unit} ${first}-${last}/${total}`), weight: 4 },
