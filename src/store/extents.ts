@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { addExtent, clipExtents, type Extent } from '../domain/segments.js';
 import { PosteError } from '../domain/errors.js';
 import { count, either, flag, listOf, maybe, orNull, pairOf, record, text, type Shape } from '../domain/shape.js';
@@ -57,6 +58,11 @@ const header = record({
 });
 
 const isLine = either(record({ v: count, boot: text, mark: maybe(text), part: header }), record({ w: span }), record({ d: listOf(span) }), record({ c: span }), record({ back: flag }));
+
+/** Of a file in which nothing is yet, with a mark that no other has. */
+export function emptyRecord(header: PartHeader): PartRecord {
+  return { mark: randomBytes(4).toString('hex'), header, written: [], durable: [], compared: null };
+}
 
 export function extentLine(line: ExtentLine, mark: string): string {
   return `${'v' in line ? seal({ ...line, ...(mark === '' ? {} : { mark }) }) : seal(line, mark)}\n`;

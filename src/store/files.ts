@@ -1,4 +1,4 @@
-import { constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { constants, mkdirSync, statSync } from 'node:fs';
 import { link, lstat, mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
@@ -34,14 +34,24 @@ export function naming(path: string): (error: unknown) => never {
  */
 export function makeDirs(path: string, mode = 0o777): string | undefined {
   try {
-    mkdirSync(path, { mode });
-    return path;
+    return makeOne(path, mode) ? path : undefined;
   } catch (error) {
-    if (systemCode(error) === 'EEXIST' && statSync(path).isDirectory()) return undefined;
-    if (systemCode(error) !== 'ENOENT' || dirname(path) === path || existsSync(dirname(path))) throw error;
+    if (systemCode(error) !== 'ENOENT' || dirname(path) === path) throw error;
   }
   const first = makeDirs(dirname(path), mode);
-  return makeDirs(path, mode) === undefined ? first : (first ?? path);
+  // Others may be making the same ones.
+  return makeOne(path, mode) ? (first ?? path) : first;
+}
+
+/** False when the directory is there already. */
+function makeOne(path: string, mode: number): boolean {
+  try {
+    mkdirSync(path, { mode });
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST' && statSync(path).isDirectory()) return false;
+    throw error;
+  }
 }
 
 /** Makes a directory, durably, in one that is there already; false when that one is not. */

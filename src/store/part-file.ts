@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { PosteError } from '../domain/errors.js';
 import { coveredBytes } from '../domain/segments.js';
 import { diskError } from './disk-error.js';
-import { formatRecord, parseRecord, type PartHeader, type PartRecord } from './extents.js';
+import { emptyRecord, formatRecord, parseRecord, type PartHeader } from './extents.js';
 import { openPlain, readIfThere, removeIfThere, replaceFile, systemCode } from './files.js';
 import { isOwnDir, makeDir } from './own-dir.js';
 import { PartFile } from './part.js';
@@ -53,7 +52,7 @@ export async function createPart(temp: TempPaths, task: number, boot: string, he
   const [newest = 0] = await partGenerations(temp, task);
   const generation = newest + 1;
   const path = temp.part(task, generation);
-  const record: PartRecord = { mark: randomBytes(4).toString('hex'), header, written: [], durable: [], compared: null };
+  const record = emptyRecord(header);
   try {
     const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
     try {

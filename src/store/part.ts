@@ -4,7 +4,7 @@ import type { PosteError } from '../domain/errors.js';
 import { addExtent, coveredBytes, type Extent } from '../domain/segments.js';
 import { Allowance } from './allowance.js';
 import { diskError } from './disk-error.js';
-import { extentLine, formatRecord, pair, VERSION, type ExtentLine, type PartHeader, type PartRecord } from './extents.js';
+import { emptyRecord, extentLine, formatRecord, pair, VERSION, type ExtentLine, type PartHeader, type PartRecord } from './extents.js';
 import { removeIfThere, replaceFile, syncDir, writeFully } from './files.js';
 import type { TempPaths } from './paths.js';
 
@@ -156,7 +156,8 @@ export class PartFile {
   async clear(header: PartHeader = this.#record.header): Promise<void> {
     // A sync under way would mark them as there.
     await this.#syncing;
-    this.#record = { ...this.#record, header, written: [], durable: [], compared: null };
+    // Under another mark: no line of before may be believed.
+    this.#record = emptyRecord(header);
     this.#unsynced = 0;
     try {
       await this.#rewriteRecord();

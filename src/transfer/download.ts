@@ -208,8 +208,7 @@ export class Download {
 
   /** Bytes of two versions are here, nobody can tell which is which: gone at once, or whatever ends this attempt would leave them for the next. */
   async #drop(part: PartFile, restart: Restart): Promise<void> {
-    const dropped = part.received;
-    const changes = part.header.changes + 1;
+    const [dropped, changes] = [part.received, part.header.changes + 1];
     await part.clear({ ...part.header, changes });
     this.#end.reset();
     await this.#restarted(restart, dropped, changes);
@@ -235,6 +234,7 @@ export class Download {
     await this.#answers.tell(asked, part.header);
     const { received, compared } = part;
     if (!(await this.#receive(asked, part, span))) return;
+    if (total !== part.header.total && verdict.end >= segment.start) await part.describe({ ...part.header, total });
     const isNews = part.received > received || (verdict.end < segment.start && (part.compared?.end ?? 0) > (compared?.end ?? 0));
     if (this.#end.went(segment, isNews, total)) return;
     this.#mode = 'unranged';
@@ -244,18 +244,18 @@ export class Download {
   /** Takes a body, and where the server lets pieces be proved to belong together, more of them side by side. False when it is another one than what is here. */
   async #receive(asked: Asked, part: PartFile, span: Span): Promise<boolean> {
     const { received, compared } = part;
-    const { total, validators } = part.header;
+    const { total: known, validators } = part.header;
     const report = (connections: number): void => {
-      this.#observer.progress({ received: part.received, total, connections });
+      this.#observer.progress({ received: part.received, total: span.total, connections });
       if (part.received >= FOLLOWED_FROM_BYTES) this.#digest ??= startDigest(part, this.#job.spec.checksum?.algorithm ?? null);
       this.#digest?.advance(bytesAfter(part.extents, 0));
     };
     report(1);
     const isProvable = this.#canResume(part.header) && evidenceOf(validators, false) !== 'none';
     try {
-      if (total !== null && isProvable && asked.answer.status === 206 && this.#job.connections !== undefined) {
+      if (known !== null && isProvable && asked.answer.status === 206 && this.#job.connections !== undefined) {
         const ask = (segment: Segment, continues: boolean, signal: AbortSignal): Promise<Delivery | null> => this.#another(part, segment, continues, signal);
-        const context = { part, total, wanted: this.#job.connections, throttle: this.#throttle, ask, onWritten: report, signal: this.#signal };
+        const context = { part, total: known, wanted: this.#job.connections, throttle: this.#throttle, ask, onWritten: report, signal: this.#signal };
         await new Connections(context).run({ ...asked, span });
       } else await receive(asked.exchange, part, span, this.#throttle, () => report(1));
       return true;

@@ -79,7 +79,7 @@ export async function join(part: PartFile, { asked, verdict }: { asked: Asked; v
   // digest that does not fit then tells of the join, not of the file.
   const restsOnDigest = proof === 'digest' && part.header.provenance.resumes.every((resume) => resume.proof !== 'digest');
   const resumed = (continues || overlap.length === 0) && !restsOnDigest ? null : { offset: segment.start, proof, overlap: overlap.length, compared: part.compared };
-  const header = continuedBy(part.header, asked, total, resumed);
+  const header = continuedBy(part.header, asked, resumed);
   if (header !== part.header) await part.describe(header);
   return { start, join: segment.start, overlap, end, total, limit, stretch: { ...segment, position: segment.start } };
 }

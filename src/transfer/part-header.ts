@@ -43,20 +43,22 @@ export interface Resumed {
   readonly compared: Extent | null;
 }
 
-/** What is known of a file when an answer continues it; the same object when that is nothing new. `null`: it is no resume. */
-export function continuedBy(header: PartHeader, { hosts, tls }: Asked, total: number | null, resumed: Resumed | null): PartHeader {
+/**
+ * What is known of a file when an answer is about to continue it; the same object when that is nothing new. `null`: it is no resume. How long
+ * the file is counts when the answer has been compared: it may be another one.
+ */
+export function continuedBy(header: PartHeader, { hosts, tls }: Asked, resumed: Resumed | null): PartHeader {
   const { provenance } = header;
   const weakest = weaker(provenance.tls, tls);
   if (resumed === null) {
-    // The next piece of one attempt is no resume; but it may be the first to say how long the file is.
-    return weakest === provenance.tls && total === header.total ? header : { ...header, total, provenance: { ...provenance, tls: weakest } };
+    return weakest === provenance.tls ? header : { ...header, provenance: { ...provenance, tls: weakest } };
   }
   const { offset, proof, overlap, compared } = resumed;
   const from = offset - overlap;
   const before = compared !== null && compared.start < from && compared.end >= from ? from - compared.start : 0;
   const others = provenance.resumes.filter((join) => join.offset !== offset).slice(1 - MOST_RESUMES);
   const resumes = [...others, { offset, proof, overlapCompared: overlap + before, host: hosts.at(-1) ?? provenance.finalHost }];
-  return { ...header, total, provenance: { ...provenance, resumes, tls: weakest } };
+  return { ...header, provenance: { ...provenance, resumes, tls: weakest } };
 }
 
 /** What is shown of the file: how long it is, and by what a resumed download of it would be proved the same. */
