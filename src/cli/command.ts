@@ -38,7 +38,7 @@ export abstract class PosteCommand extends Command {
     this.home = homePath(process.env);
     this.#id = id;
     await checkHome(this.home);
-    await this.#checkNames(parsed.argv as string[]);
+    if ('task' in command.args) await this.#checkNames(parsed.argv as string[]);
     return { flags: parsed.flags, args: parsed.args, argv: parsed.argv as string[] };
   }
 

@@ -15,6 +15,8 @@ test('what is asked for wrongly is said in a line that helps, and nothing is mad
     return [code, stderr.trim()];
   };
   expect(await said(['status', 'backup'])).toEqual([40, 'poste: there is no session default, and so no task backup in it; --id backup is the session of that name']);
+  // A name that is no task's is none of a session either.
+  expect(await said(['verify', 'backup'])).toEqual([expect.any(Number), expect.not.stringContaining('session')]);
   expect(await said(['restore', '--id', 'nosuch'])).toEqual([40, expect.stringContaining('there is no session nosuch')]);
   expect(await said(['claim', '--id', 'backup', '--to', ''])).toEqual([2, expect.stringContaining('--to: an empty name is no place')]);
   expect(await said(['claim', '--id', 'backup', '--to', 'one-file'])).toEqual([2, expect.stringContaining('--to names one file, and 2 are to be claimed')]);
