@@ -45,21 +45,22 @@ test('#43 a command that is interrupted or killed while the worker does not answ
   await home.run(['start', origin.at('/file.bin')]);
   const pid = (await home.workerPid()) ?? 0;
   process.kill(pid, 'SIGSTOP');
-  const inbox = (): Promise<string[]> => readdir(join(home.sessionDir(), 'inbox'));
+  // A command that is ended while it writes may leave what has no name yet: that asks for nothing, and is swept in time.
+  const asked = async (): Promise<string[]> => (await readdir(join(home.sessionDir(), 'inbox'))).filter((name) => !name.startsWith('.'));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     const command = home.spawn(['forget', '--cancel', '--purge']);
-    await until('the request', async () => (await inbox()).length > 0);
+    await until('the request', async () => (await asked()).length > 0);
     command.kill(signal);
     expect((await command.exit).code).toBe(signal === 'SIGINT' ? 130 : 143);
-    expect(await inbox()).toEqual([]);
+    expect(await asked()).toEqual([]);
   }
   const command = home.spawn(['forget', '--cancel', '--purge']);
-  await until('the request', async () => (await inbox()).length > 0);
+  await until('the request', async () => (await asked()).length > 0);
   command.kill('SIGKILL');
   await command.exit;
   process.kill(pid, 'SIGCONT');
   expect((await home.run(['claim', '--wait'])).code).toBe(0);
-  expect(await inbox()).toEqual([]);
+  expect(await asked()).toEqual([]);
 });
 
 const DAY_MS = 86_400_000;
