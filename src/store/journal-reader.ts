@@ -6,7 +6,8 @@ import { SessionFold, type Session } from '../domain/session.js';
 import { naming, openPlain } from './files.js';
 import { unseal } from './sealed.js';
 
-export const JOURNAL_VERSION = 1;
+/** With 2 came the mark: an older poste cannot read what is sealed with it. */
+export const JOURNAL_VERSION = 2;
 const NEWLINE = 0x0a;
 const READ_SIZE = 1 << 20;
 /** No line that poste writes comes near it, in bytes. What has none of its newlines is not collected in memory. */
@@ -25,6 +26,7 @@ export interface JournalDamage {
 export class JournalReader {
   readonly #path: string;
   #wholeBytes = 0;
+  #mark = '';
   #generation = 0;
   #damagedLines = 0;
   /** Bytes of an endless line that were passed over. */
@@ -42,6 +44,11 @@ export class JournalReader {
 
   get damage(): JournalDamage | null {
     return this.#damagedLines === 0 ? null : { lines: this.#damagedLines };
+  }
+
+  /** What its lines are sealed with after the first, which tells it; empty for a journal of version 1. */
+  get mark(): string {
+    return this.#mark;
   }
 
   /** Bytes of the journal that are whole lines. What follows is torn, or still being written. */
@@ -100,7 +107,7 @@ export class JournalReader {
   }
 
   #parse(line: string): SessionEvent | null {
-    const record = unseal(line);
+    const record = unseal(line, this.#mark);
     if (record === null) {
       this.#damagedLines += 1;
       return null;
@@ -110,8 +117,10 @@ export class JournalReader {
         hint: 'use that version of poste for it',
       });
     }
-    const event = decodeEvent(record);
+    const { mark, ...members } = record;
+    const event = decodeEvent(members);
     if (event === null) this.#damagedLines += 1;
+    if (event?.type === 'session.created' && typeof mark === 'string') this.#mark = mark;
     // A worker that was thought dead may still write a line: its generation gives it away.
     if (event === null || event.gen < this.#generation) return null;
     this.#generation = event.gen;

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -39,18 +40,20 @@ export class Journal {
   readonly #fence: Fence;
   readonly #fold: SessionFold;
   readonly #patience: AbortSignal | null;
+  readonly #mark: string;
   #length: number;
   #lastSeq: number;
   #queue: Pending[] = [];
   #flushing: Promise<void> | null = null;
   #failure: Error | null = null;
 
-  private constructor(path: string, handle: FileHandle, fence: Fence, fold: SessionFold, patience: AbortSignal | null, length: number, lastSeq: number) {
+  private constructor(path: string, handle: FileHandle, fence: Fence, fold: SessionFold, patience: AbortSignal | null, mark: string, length: number, lastSeq: number) {
     this.#path = path;
     this.#handle = handle;
     this.#fence = fence;
     this.#fold = fold;
     this.#patience = patience;
+    this.#mark = mark;
     this.#length = length;
     this.#lastSeq = lastSeq;
   }
@@ -82,7 +85,8 @@ export class Journal {
       await handle.close();
       return naming(path)(error);
     }
-    return new Journal(path, handle, fence, fold, patience, reader.wholeBytes, lastSeq);
+    const mark = fold.session === null ? randomBytes(4).toString('hex') : reader.mark;
+    return new Journal(path, handle, fence, fold, patience, mark, reader.wholeBytes, lastSeq);
   }
 
   get session(): Session | null {
@@ -159,7 +163,7 @@ export class Journal {
       length = this.#length;
       try {
         for (let start = 0; start < events.length; start += MOST_LINES) {
-          const bytes = Buffer.from(events.slice(start, start + MOST_LINES).map(encodeEvent).join(''));
+          const bytes = Buffer.from(events.slice(start, start + MOST_LINES).map((event) => encodeEvent(event, this.#mark)).join(''));
           await writeFully(this.#handle, bytes, null);
           length += bytes.length;
         }
@@ -187,7 +191,8 @@ function displaced(): PosteError {
   return new PosteError('worker', 'another worker has taken this session over; this one stops');
 }
 
-function encodeEvent(event: SessionEvent): string {
+function encodeEvent(event: SessionEvent, mark: string): string {
   const { seq, gen, time, type, ...rest } = event;
-  return `${seal({ v: JOURNAL_VERSION, seq, gen, time: new Date(time).toISOString(), type, ...rest })}\n`;
+  const line = { v: JOURNAL_VERSION, seq, gen, time: new Date(time).toISOString(), type, ...rest };
+  return `${type === 'session.created' ? seal({ ...line, mark }) : seal(line, mark)}\n`;
 }

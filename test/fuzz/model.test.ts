@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -11,6 +11,7 @@ import { isSettled } from '../../src/domain/task.js';
 import { Journal } from '../../src/store/journal.js';
 import { JournalReader } from '../../src/store/journal-reader.js';
 import { seal } from '../../src/store/sealed.js';
+import { markOf } from '../support/marked.js';
 import { finished, specOf } from '../support/sessions.js';
 import { COMMANDS_REPLAY, fuzz } from './fuzz.js';
 
@@ -165,7 +166,7 @@ class Crash implements Step {
     real.journal = await open(real.path, real.generation);
     expect(real.session).toEqual(before);
     if (before === null) return;
-    const stale = seal({ v: 1, seq: 999_999, gen: real.generation - 1, time: new Date(0).toISOString(), type: 'task.cancelled', task: 1 });
+    const stale = seal({ v: 1, seq: 999_999, gen: real.generation - 1, time: new Date(0).toISOString(), type: 'task.cancelled', task: 1 }, markOf(await readFile(real.path, 'utf8')));
     await commit(model, real, () => [{ type: 'worker.started', pid: 1, version: '1' }]);
     await real.journal.close();
     await writeFile(real.path, `${stale}\n`, { flag: 'a' });

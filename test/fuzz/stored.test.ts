@@ -21,18 +21,25 @@ import { anyText, expectInert, fuzz, hostileText } from './fuzz.js';
 
 const BODIES: readonly EventBody[] = [CREATED, addedTask(1), addedTask(2), ...finished(1), { type: 'task.paused', task: 2 }, { type: 'task.claimed', task: 1, path: '/d', by: 'claim' }];
 /** What this journal should say, whatever lies between its lines. */
-const LINES = BODIES.map((body, index) => seal({ v: 1, seq: index + 1, gen: 1, time: new Date(index + 1).toISOString(), ...body }));
+const LINES = BODIES.map((body, index) => line(body, index, 'a1b2'));
 const EXPECTED = foldOf(BODIES).session;
+
+function line(body: EventBody, index: number, mark: string): string {
+  const record = { v: 2, seq: index + 1, gen: 1, time: new Date(index + 1).toISOString(), ...body };
+  return body.type === 'session.created' ? seal({ ...record, mark }) : seal(record, mark);
+}
 
 /** Never one that a journal has. */
 const rubbish: fc.Arbitrary<string> = fc.oneof(
-  anyText('{', '}', '"crc":"', '"v":1', ',', '"type":"task.claimed"', '\0'),
+  anyText('{', '}', '"crc":"', '"v":2', ',', '"type":"task.claimed"', '\0'),
   // Torn, and torn with the rest of another behind it.
   fc.tuple(fc.constantFrom(...LINES), fc.nat(60), fc.constantFrom('', ...LINES)).map(([line, cut, other]) => line.slice(0, -1 - cut) + other.slice(cut + 1)),
   // Whole, and of no use: of another kind, or less than an event.
-  fc.jsonValue({ maxDepth: 2 }).map((value) => seal({ value })),
-  fc.record({ seq: fc.jsonValue({ maxDepth: 0 }), time: anyText('2026-01-01T00:00:00Z') }).map(({ seq, time }) => seal({ v: 1, seq, gen: 'x', time, type: 'task.cancelled', task: 2 })),
-  fc.constantFrom(...LINES).map((line) => line.replace('"v":1', '"v":0')),
+  fc.jsonValue({ maxDepth: 2 }).map((value) => seal({ value }, 'a1b2')),
+  fc.record({ seq: fc.jsonValue({ maxDepth: 0 }), time: anyText('2026-01-01T00:00:00Z') }).map(({ seq, time }) => seal({ v: 2, seq, gen: 'x', time, type: 'task.cancelled', task: 2 }, 'a1b2')),
+  fc.constantFrom(...LINES).map((line) => line.replace('"v":2', '"v":0')),
+  // Of another journal, or of one from before there was a mark.
+  fc.tuple(fc.nat(BODIES.length - 2), fc.constantFrom('', 'c3d4')).map(([index, mark]) => line(BODIES[index + 1] ?? CREATED, index + 1, mark)),
 ).map((text) => text.replaceAll('\n', ' '));
 
 describe('a journal', () => {
@@ -55,7 +62,7 @@ describe('a journal', () => {
     const dir = await mkdtemp(join(tmpdir(), 'poste-fuzz-'));
     try {
       const path = join(dir, 'journal.ndjson');
-      await writeFile(path, [...LINES, ...events.map((event, index) => seal({ v: 1, seq: 100 + index, gen: 1, ...event }))].map((line) => `${line}\n`).join(''));
+      await writeFile(path, [...LINES, ...events.map((event, index) => seal({ v: 2, seq: 100 + index, gen: 1, ...event }, 'a1b2'))].map((line) => `${line}\n`).join(''));
       const reader = new JournalReader(path);
       const read = await reader.poll();
       expect(read.length + (reader.damage?.lines ?? 0)).toBe(LINES.length + events.length);

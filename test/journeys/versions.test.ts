@@ -58,7 +58,7 @@ const NOW = new Date().toISOString();
 test('#49 a session of a newer poste hides no other, is told of, shown as far as it can be read, and left as it is', async () => {
   await cp(home.sessionDir('old'), home.sessionDir('new'), { recursive: true });
   const { journal } = sessionPaths(home.dir, 'new');
-  await appendFile(journal, `${seal({ v: 2, seq: 19, gen: 2, time: NOW, type: 'task.teleported' })}\n`);
+  await appendFile(journal, `${seal({ v: 3, seq: 19, gen: 2, time: NOW, type: 'task.teleported' })}\n`);
   const before = await readFile(journal);
   const all = await home.run(['status', '--json']);
   const { sessions, unreadable } = all.json<Unreadable>();

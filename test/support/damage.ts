@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { seal, unseal } from '../../src/store/sealed.js';
+import { changeLine, markOf } from './marked.js';
 
 /** One way to hurt a file, and how it is called. */
 export interface Damage {
@@ -73,12 +74,13 @@ const STRANGERS = [null, true, -1, 1.5, 1e300, 'x', '', '../../x', [], [null], {
 /** Sealed lines in which one member, however deep, is of another type or not there, and whose checksum holds. */
 export function misshapen(whole: string, count: number, roll: (below: number) => number): Damage[] {
   const lines = whole.split('\n');
-  const places = lines.flatMap((line, index) => membersOf(unseal(line)).map((keys) => ({ index, keys })));
+  const mark = markOf(whole);
+  const places = lines.flatMap((line, index) => membersOf(unseal(line) ?? unseal(line, mark)).map((keys) => ({ index, keys })));
   return Array.from({ length: places.length === 0 ? 0 : count }, () => {
     const { index, keys } = places[roll(places.length)] ?? { index: 0, keys: [] };
     const stranger = roll(STRANGERS.length + 1);
     const value = STRANGERS[stranger];
-    const changed = lines.map((line, at) => (at === index ? seal(replaced(unseal(line), keys, value) as object) : line));
+    const changed = lines.map((line, at) => (at === index ? changeLine(line, mark, (record) => replaced(record, keys, value) as object) : line));
     const name = `line ${index + 1}: ${keys.join('.')} is ${stranger < STRANGERS.length ? JSON.stringify(value) : 'gone'}`;
     return { name, change: (path) => writeFile(path, changed.join('\n')) };
   });
