@@ -10,7 +10,8 @@ export function eventText(event: SessionEvent): string {
 
 /** What an event says, without its name. */
 export function eventWords(event: SessionEvent): string {
-  return printable(`${'task' in event ? `task ${event.task}: ` : ''}${words(event)}`);
+  const said = words(event);
+  return printable('task' in event ? `task ${event.task}${said === '' ? '' : `: ${said}`}` : said);
 }
 
 function words(event: SessionEvent): string {

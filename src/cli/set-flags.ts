@@ -10,6 +10,7 @@ import { commonFlags, WHEN } from './start-flags.js';
 import { connections, settings } from './start-request.js';
 
 const AWAY = "('' takes it away)";
+const timeOrNone = Flags.custom<number | null>({ helpValue: 'TIME', parse: (text) => Promise.resolve(text === '' ? null : parseTime(text, Date.now())) });
 
 /** What `start` can choose and `set` can change later, and a new link for the same bytes. */
 export const setFlags = {
@@ -18,8 +19,8 @@ export const setFlags = {
   when: Flags.option({ options: WHEN, helpValue: WHEN.join('|'), summary: 'what a good moment is (ac-or-idle)' })(),
   'only-if': Flags.string({ helpValue: 'CMD', summary: `run only while this command exits 0, where the download was started ${AWAY}` }),
   'only-unmetered': Flags.boolean({ allowNo: true, summary: 'run only while the network is not metered, or on any' }),
-  by: Flags.string({ helpValue: 'TIME', summary: `the conditions of --when relax as this time nears ${AWAY}` }),
-  'not-before': Flags.string({ helpValue: 'TIME', summary: `do not begin before: 18:00, now+2h, or ISO 8601 ${AWAY}` }),
+  by: timeOrNone({ summary: `the conditions of --when relax as this time nears ${AWAY}` }),
+  'not-before': timeOrNone({ summary: `do not begin before: 18:00, now+2h, or ISO 8601 ${AWAY}` }),
   url: Flags.string({ helpValue: 'URL', summary: 'a new link for the same bytes; what has arrived is kept (one task only); headers and certificate stay behind when it is another origin' }),
 };
 
@@ -55,11 +56,7 @@ function conditions(flags: Partial<SetFlags>): Partial<TaskConditions> {
     ...(moment === undefined ? {} : { when: moment }),
     ...(onlyIf === undefined ? {} : { onlyIf: onlyIf === '' ? null : onlyIf }),
     ...(unmetered === undefined ? {} : { unmetered }),
-    ...(by === undefined ? {} : { by: timeOrNone(by) }),
-    ...(notBefore === undefined ? {} : { notBefore: timeOrNone(notBefore) }),
+    ...(by === undefined ? {} : { by }),
+    ...(notBefore === undefined ? {} : { notBefore }),
   };
-}
-
-function timeOrNone(text: string): number | null {
-  return text === '' ? null : parseTime(text, Date.now());
 }

@@ -1,12 +1,13 @@
 import { Flags, type Interfaces } from '@oclif/core';
 import { DEFAULT_SETTINGS } from '../domain/events.js';
-import { parseDuration, parseRate, parseSize } from '../domain/quantities.js';
+import { parseDuration, parseRate, parseSize, parseTime } from '../domain/quantities.js';
 
 export const WHEN = ['ac-or-idle', 'ac', 'idle', 'ac-and-idle'] as const;
 const PRIORITIES = ['high', 'normal', 'low'] as const;
 
 const size = Flags.custom<number>({ helpValue: 'SIZE', parse: (text) => Promise.resolve(parseSize(text)) });
 const duration = Flags.custom<number>({ helpValue: 'DURATION', parse: (text) => Promise.resolve(parseDuration(text)) });
+const time = Flags.custom<number>({ helpValue: 'TIME', parse: (text) => Promise.resolve(parseTime(text, Date.now())) });
 
 /** What both `start` and `set` can say; each summary is also its line in the man pages. */
 export const commonFlags = {
@@ -19,7 +20,9 @@ export const commonFlags = {
   'on-finish': Flags.string({ helpValue: 'CMD', summary: 'run for each file that finishes or fails; it may move the file' }),
   'on-complete': Flags.string({ helpValue: 'CMD', summary: 'run when the whole session has settled' }),
   'hook-timeout': duration({ summary: 'end a hook that runs longer (10m)' }),
-  retain: Flags.string({ helpValue: 'DURATION|forever', summary: 'keep a finished file so long for its claim (14d)' }),
+  retain: Flags.custom<number | null>({ helpValue: 'DURATION|forever', parse: (text) => Promise.resolve(text === 'forever' ? null : parseDuration(text)) })({
+    summary: 'keep a finished file so long for its claim (14d)',
+  }),
 };
 
 /** The flags of `start`: each summary is also its line in the man page. */
@@ -52,8 +55,8 @@ export const startFlags = {
   when: Flags.option({ options: WHEN, dependsOn: ['discretionary'], helpValue: WHEN.join('|'), summary: 'what a good moment is (ac-or-idle)' })(),
   'only-if': Flags.string({ helpValue: 'CMD', summary: 'run only while this command exits 0' }),
   'only-unmetered': Flags.boolean({ summary: 'run only while the network is not metered' }),
-  by: Flags.string({ helpValue: 'TIME', dependsOn: ['discretionary'], summary: 'the conditions of --when relax as this time nears' }),
-  'not-before': Flags.string({ helpValue: 'TIME', summary: 'do not begin before: 18:00, now+2h, or ISO 8601' }),
+  by: time({ dependsOn: ['discretionary'], summary: 'the conditions of --when relax as this time nears' }),
+  'not-before': time({ summary: 'do not begin before: 18:00, now+2h, or ISO 8601' }),
   'give-up-after': duration({ default: () => Promise.resolve(7 * 86_400_000), defaultHelp: () => Promise.resolve('7d'), summary: 'fail what has not finished by then' }),
   'stall-timeout': duration({ default: () => Promise.resolve(60_000), defaultHelp: () => Promise.resolve('60s'), summary: 'reconnect when no byte comes for so long' }),
   retries: Flags.string({ default: 'forever', helpValue: 'N|forever', summary: 'failed tries in a row, without a new byte, before giving up' }),

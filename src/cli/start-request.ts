@@ -6,7 +6,6 @@ import { PosteError } from '../domain/errors.js';
 import { DEFAULT_SETTINGS, type SessionSettings } from '../domain/events.js';
 import { parseHeader } from '../domain/header.js';
 import { inLine, parseInputFile, type InputEntry } from '../domain/input-file.js';
-import { parseDuration, parseTime } from '../domain/quantities.js';
 import type { TaskSecrets } from '../domain/task.js';
 import { newTask, type CommonChoices, type Download } from '../session/new-task.js';
 import type { StartRequest } from '../session/start.js';
@@ -91,8 +90,8 @@ async function commonChoices(flags: StartFlags, { clientCertificate }: Credentia
       when: flags.discretionary ? (flags.when ?? 'ac-or-idle') : null,
       onlyIf: flags['only-if'] ?? null,
       unmetered: flags['only-unmetered'],
-      notBefore: flags['not-before'] === undefined ? null : parseTime(flags['not-before'], Date.now()),
-      by: flags.by === undefined ? null : parseTime(flags.by, Date.now()),
+      notBefore: flags['not-before'] ?? null,
+      by: flags.by ?? null,
     },
     onFinish: flags['on-finish'] ?? null,
     hookTimeoutMs: flags['hook-timeout'] ?? DEFAULT_SETTINGS.hookTimeoutMs,
@@ -117,7 +116,7 @@ export function settings(flags: CommonFlags): Partial<SessionSettings> {
     ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
     ...(flags['limit-rate'] === undefined ? {} : { limitRate: flags['limit-rate'] }),
     ...(flags['on-complete'] === undefined ? {} : { onComplete: flags['on-complete'] }),
-    ...(flags.retain === undefined ? {} : { retainMs: flags.retain === 'forever' ? null : parseDuration(flags.retain) }),
+    ...(flags.retain === undefined ? {} : { retainMs: flags.retain }),
     ...(flags['hook-timeout'] === undefined ? {} : { hookTimeoutMs: flags['hook-timeout'] }),
   };
 }

@@ -71,6 +71,7 @@ function parseUrlLines(lines: readonly string[]): InputEntry[] {
 function soleUrl(line: string): string {
   const parts = line.split('\t').map((part) => part.trim());
   const [url = '', ...more] = parts.filter((part) => part !== '');
+  if (url.startsWith('{')) throw refused('a JSON object, in a file that begins with a URL', 'write all of the file in one form');
   if (more.length > 0) throw refused('more than one URL on one line', 'write one URL a line; mirrors are not read from input files');
   return url;
 }
@@ -102,7 +103,7 @@ function jsonObject(text: string): Record<string, unknown> {
     value = JSON.parse(text);
   } catch {
     // The parser's own message quotes the line, and the line may hold a secret.
-    throw refused('not a JSON object on one line', JSON_EXAMPLE);
+    throw refused('not a JSON object on one line', `a file that begins with "{" has one on each line: ${JSON_EXAMPLE}`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refused('not a JSON object', JSON_EXAMPLE);
   return { ...value };

@@ -63,6 +63,7 @@ describe('NDJSON', () => {
 
   it.each([
     ['what is no JSON', `{"url":"${A}"}\n{"url":"S3CRET`, /^line 2: not a JSON object on one line/],
+    ['an object among URLs', `${A}\n{"url":"${B}"}`, /^line 2: a JSON object, in a file that begins with a URL$/],
     ['a URL among objects', `{"url":"${A}"}\n${B}`, /^line 2: not a JSON object on one line/],
     ['an array', `{"url":"${A}"}\n["S3CRET"]`, /^line 2: not a JSON object$/],
     ['null', `{"url":"${A}"}\nnull`, /^line 2: not a JSON object$/],

@@ -21,6 +21,9 @@ test('what is asked for wrongly is said in a line that helps, and nothing is mad
   expect(await said(['claim', '--id', 'backup', '--to', ''])).toEqual([2, expect.stringContaining('--to: an empty name is no place')]);
   expect(await said(['claim', '--id', 'backup', '--to', 'one-file'])).toEqual([2, expect.stringContaining('--to names one file, and 2 are to be claimed')]);
   expect(await said(['set', '--id', 'backup', '--limit-rate', '100K'])).toEqual([0, 'changed: session backup']);
+  expect(await said(['start', '--not-before', '25:00', origin.at('/c.bin')])).toEqual([2, expect.stringMatching(/--not-before: .*25:00.* is not a time/)]);
+  expect(await said(['set', '--id', 'backup', '--by', 'soon', '1'])).toEqual([2, expect.stringMatching(/--by: .*soon.* is not a time/)]);
+  expect(await said(['start', '--retain', 'ever', origin.at('/c.bin')])).toEqual([2, expect.stringMatching(/--retain: .*ever.* is not a duration/)]);
   // Node's own way of making folders goes round for ever there.
   expect(await said(['start', origin.at('/c.bin')], { POSTE_HOME: '/proc/poste' })).toEqual([17, expect.stringContaining('/proc/poste')]);
   expect(await said(['start', '--temp-dir', '/proc/poste', origin.at('/c.bin')])).toEqual([14, expect.stringContaining('--temp-dir cannot be used')]);
