@@ -10,6 +10,9 @@ import { eventLine, snapshotLine, type ProgressView } from './progress-view.js';
 
 const BAR_WIDTH = 20;
 const NAME_WIDTH = 24;
+const SHORTEST_NAME = 8;
+/** What else stands in a row: number, percent, rate, time left, and what is between them. */
+const OTHER_COLUMNS = 34;
 const REPAINTS_PER_SECOND = 5;
 const ERASE_TO_END_OF_LINE = '\x1b[K';
 
@@ -86,12 +89,13 @@ function rowsFor(session: Session, progress: Progress | null, height: number, co
   const others = open.filter((task) => progress?.tasks[String(task.number)] === undefined);
   const ordered = [...moving, ...others];
   const shown = ordered.length > height ? ordered.slice(0, height - 1) : ordered;
-  const rows = shown.map((task) => ({ text: fit(taskRow(task, progress), columns) }));
+  const rows = shown.map((task) => ({ text: fit(taskRow(task, progress, columns), columns) }));
   return shown.length < ordered.length ? [...rows, { text: `… and ${ordered.length - shown.length} more` }] : rows;
 }
 
-function taskRow(task: Task, progress: Progress | null): string {
-  const name = `${String(task.number).padStart(2)} ${pad(printable(task.spec.name, NAME_WIDTH), NAME_WIDTH)}`;
+function taskRow(task: Task, progress: Progress | null, columns: number): string {
+  const widths = widthsFor(columns);
+  const name = `${String(task.number).padStart(2)} ${pad(printable(task.spec.name, widths.name), widths.name)}`;
   const live = progress?.tasks[String(task.number)];
   if (live === undefined) {
     const [reason] = waitingReasons(task);
@@ -99,10 +103,17 @@ function taskRow(task: Task, progress: Progress | null): string {
   }
   if (live.total === null || live.total === 0) return `${name} ${formatSize(live.received)}  ${formatRate(live.bytesPerSecond ?? 0)}`;
   const part = Math.min(1, live.received / live.total);
-  const full = Math.floor(part * BAR_WIDTH);
-  const bar = `${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)}`;
+  const full = Math.floor(part * widths.bar);
+  const bar = widths.bar === 0 ? '' : ` ${'█'.repeat(full)}${'░'.repeat(widths.bar - full)}`;
   const state = task.state.kind === 'verifying' ? 'checking' : `${formatRate(live.bytesPerSecond ?? 0)}  ${formatEta(live.etaSeconds)}`;
-  return `${name} ${bar} ${String(Math.floor(part * 100)).padStart(3)} %  ${state}`;
+  return `${name}${bar} ${String(Math.floor(part * 100)).padStart(3)} %  ${state}`;
+}
+
+/** On a narrow terminal the bar shrinks first, then the name: the numbers say more. */
+function widthsFor(columns: number): { readonly name: number; readonly bar: number } {
+  const free = columns > 0 ? columns - OTHER_COLUMNS : Infinity;
+  const bar = Math.max(0, Math.min(BAR_WIDTH, free - NAME_WIDTH));
+  return { bar, name: Math.max(SHORTEST_NAME, Math.min(NAME_WIDTH, free - bar)) };
 }
 
 function fit(text: string, columns: number): string {

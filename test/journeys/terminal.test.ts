@@ -20,6 +20,14 @@ test.skipIf(tmuxMissing)(`a terminal shows a bar for the download and its end ${
   expect(await terminal.capture()).toContain('film.mkv');
 });
 
+test.skipIf(tmuxMissing)(`a narrow terminal still shows how far it is, how fast and how long it takes ${where}`, async () => {
+  await using home = await makeHome();
+  await using origin = await startOrigin(() => slowly);
+  await home.run(['start', origin.at('/a-film-with-a-long-name.mkv')]);
+  await using terminal = await startTerminal('poste attach', { env: home.env, cwd: home.cwd, columns: 42 });
+  await terminal.shows(/a-.*\d+ %  [\d.]+ [KM]iB\/s  \d+s$/m);
+});
+
 test.skipIf(tmuxMissing)(`Ctrl-C detaches and says how to come back; the transfer goes on; attach comes back ${where}`, async () => {
   await using home = await makeHome();
   const hold = makeHold(2_000_000);
