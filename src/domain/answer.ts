@@ -25,7 +25,7 @@ export interface Answer {
   readonly acceptsRanges: boolean;
 }
 
-/** @throws PosteError `malformed-answer` for a length that cannot be one. */
+/** @throws PosteError `malformed-answer` for a length that cannot be one, and for a transfer coding that nobody asked for. */
 export function readAnswer(status: number, fields: HeaderFields): Answer {
   const length = single(fields, 'content-length');
   const contentLength = length === null ? null : Number(length);
@@ -34,20 +34,30 @@ export function readAnswer(status: number, fields: HeaderFields): Answer {
   }
   const etag = single(fields, 'etag');
   const lastModified = single(fields, 'last-modified');
-  const chunked = single(fields, 'transfer-encoding')?.toLowerCase().includes('chunked') ?? false;
-  const encoding = single(fields, 'content-encoding')?.toLowerCase() ?? 'identity';
+  // Of any other coding only the chunks would be undone, and not even its end be known.
+  const coding = joined(fields, 'transfer-encoding') ?? 'identity';
+  if (coding !== 'chunked' && coding !== 'identity') {
+    throw new PosteError('malformed-answer', 'the server sends the file in a transfer coding that was not asked for; nothing of it was kept');
+  }
+  const encoding = joined(fields, 'content-encoding') || 'identity';
   return {
     status,
     contentLength,
-    framing: contentLength !== null ? 'length' : chunked ? 'chunked' : 'close',
+    framing: contentLength !== null ? 'length' : coding === 'chunked' ? 'chunked' : 'close',
     contentRange: parseContentRange(single(fields, 'content-range')),
     validators: validatorsOf({ etag, lastModified, date: single(fields, 'date') }),
     etag,
     lastModified,
     contentType: single(fields, 'content-type')?.split(';')[0]?.trim().toLowerCase() || null,
-    contentEncoding: encoding === 'identity' || encoding === '' ? null : encoding,
+    contentEncoding: encoding === 'identity' ? null : encoding,
     acceptsRanges: status === 206 || single(fields, 'accept-ranges')?.toLowerCase() === 'bytes',
   };
+}
+
+/** All values of a field, in lower case; `null` when it did not come. */
+function joined(fields: HeaderFields, name: string): string | null {
+  const value = fields[name];
+  return value === undefined ? null : [value].flat().join(', ').trim().toLowerCase();
 }
 
 /** The value of a field that came exactly once, else `null`: of two that disagree, neither is to be believed. */

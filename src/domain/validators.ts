@@ -1,7 +1,9 @@
-/** What a server said that tells one version of a file from another. Weak entity tags are not kept: they prove nothing. */
+/** What a server said that tells one version of a file from another. */
 export interface Validators {
   /** A strong entity tag, with its quotes. */
   readonly etag: string | null;
+  /** The entity tag, weak or strong, without what says which: one that is the same proves nothing, another one that the file is. */
+  readonly opaque?: string | null | undefined;
   readonly lastModified: string | null;
   /** The date is old enough that two versions cannot share it. */
   readonly dateIsStrong: boolean;
@@ -19,8 +21,11 @@ const STRONG_AFTER_MS = 60_000;
 export function validatorsOf({ etag, lastModified, date }: ValidatorFields): Validators {
   const modified = parseHttpDate(lastModified);
   const answered = parseHttpDate(date);
+  // An empty tag is what a server sends that has none.
+  const [, weak = '', opaque = null] = /^(W\/)?("[\x21\x23-\x7e\x80-\xff]+")$/.exec(etag ?? '') ?? [];
   return {
-    etag: etag !== null && /^"[\x21\x23-\x7e\x80-\xff]*"$/.test(etag) ? etag : null,
+    etag: weak === '' ? opaque : null,
+    opaque,
     lastModified: modified === null ? null : lastModified,
     dateIsStrong: modified !== null && answered !== null && answered - modified >= STRONG_AFTER_MS,
   };
@@ -30,7 +35,9 @@ export type Comparison = 'etag' | 'last-modified' | 'different' | 'unknown';
 
 /** Whether two answers speak of one version, and by which proof. */
 export function compareValidators(known: Validators, seen: Validators): Comparison {
-  if (known.etag !== null && seen.etag !== null) return known.etag === seen.etag ? 'etag' : 'different';
+  const [knownTag, seenTag] = [known.opaque ?? known.etag, seen.opaque ?? seen.etag];
+  if (knownTag !== null && seenTag !== null && knownTag !== seenTag) return 'different';
+  if (known.etag !== null && seen.etag !== null) return 'etag';
   if (known.lastModified === null || seen.lastModified === null) return 'unknown';
   if (known.lastModified !== seen.lastModified) return 'different';
   return known.dateIsStrong ? 'last-modified' : 'unknown';

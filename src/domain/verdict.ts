@@ -99,16 +99,17 @@ function judgeWhole(known: Known | null, asked: JudgedBy, answer: Answer): Verdi
   const useless = (message: string): Verdict =>
     mode === 'open' ? { kind: 'again', mode: 'unranged', restart: null } : { kind: 'malformed', message };
   const range = answer.contentRange;
+  const isToBeLeft = !asked.hasDigest && isStrayPage(asked.isPageExpected, answer);
   switch (answer.status) {
     case 200:
-      if (known === null ? isStrayPage(asked, answer) : isPortal(known, answer)) return { kind: 'portal' };
+      if (known === null ? isToBeLeft : isPortal(known, answer)) return { kind: 'portal' };
       return { kind: 'begin', total: answer.contentLength, end: answer.contentLength, restart: null };
     case 206:
       if (mode === 'unranged') return useless('the server sent a part although the whole was asked for');
       if (range?.kind !== 'range' || range.start !== 0 || answer.contentEncoding !== null || !lengthFits(answer, range)) {
         return useless('the server sent another part than the one asked for');
       }
-      if (known === null && isStrayPage(asked, answer)) return { kind: 'portal' };
+      if (known === null && isToBeLeft) return { kind: 'portal' };
       return { kind: 'begin', total: range.total, end: range.end, restart: null };
     case 416:
       if (range?.kind === 'unsatisfied' && range.total === 0) return { kind: 'begin', total: 0, end: 0, restart: null };
@@ -120,9 +121,13 @@ function judgeWhole(known: Known | null, asked: JudgedBy, answer: Answer): Verdi
     case 412:
       return useless(`the server answered ${answer.status}, which carries no file`);
     default:
+      if (mode === 'open' && known === null && REFUSES_RANGES.has(answer.status)) return { kind: 'again', mode: 'unranged', restart: null };
       return { kind: 'status' };
   }
 }
+
+/** What servers answer that cannot bear a `Range` at all, besides what else it means. */
+const REFUSES_RANGES: ReadonlySet<number> = new Set([400, 403, 405, 406, 501]);
 
 function judgeRest(known: Known, asked: JudgedBy, answer: Answer): Verdict {
   const next: Verdict = asked.mode === 'conditional'
@@ -143,6 +148,8 @@ function judgeRest(known: Known, asked: JudgedBy, answer: Answer): Verdict {
       if (range.total !== null && known.total !== null && range.total !== known.total) {
         return changed(`its size changed from ${known.total} to ${range.total} bytes`);
       }
+      // With If-Range a server may leave out what it has said before (RFC 9110, section 15.3.7): asked without, it tells.
+      if (compared === 'unknown' && asked.mode === 'conditional') return next;
       const proof = compared === 'etag' || compared === 'last-modified' ? compared : asked.hasDigest ? 'digest' : null;
       if (proof !== null) return { kind: 'append', start: range.start, end: range.end, total: range.total ?? known.total, proof };
       return changed(compared === 'different' ? 'it changed at the server' : 'the server no longer says which version it sends');
@@ -208,13 +215,13 @@ function lengthFits(answer: Answer, range: { readonly start: number; readonly en
   return answer.contentLength === null || answer.contentLength === range.end - range.start;
 }
 
-function isPage({ contentType }: Answer): boolean {
+function isPage({ contentType }: Pick<Answer, 'contentType'>): boolean {
   return contentType === 'text/html' || contentType === 'application/xhtml+xml';
 }
 
-/** A page in place of a file of which nothing is here yet. A digest would tell it from the file. */
-function isStrayPage({ isPageExpected, hasDigest }: JudgedBy, answer: Answer): boolean {
-  return isPage(answer) && !isPageExpected && !hasDigest;
+/** A page in place of a file of which nothing is here yet. With a digest, that tells it from the file when all of it has come. */
+export function isStrayPage(isPageExpected: boolean, answer: Pick<Answer, 'contentType'>): boolean {
+  return isPage(answer) && !isPageExpected;
 }
 
 /** Far smaller: a sixteenth of what was promised. */

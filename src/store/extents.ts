@@ -49,7 +49,7 @@ const span: Shape = (value) => {
 
 const header = record({
   total: orNull(count),
-  validators: record({ etag: orNull(text), lastModified: orNull(text), dateIsStrong: flag }),
+  validators: record({ etag: orNull(text), opaque: maybe(orNull(text)), lastModified: orNull(text), dateIsStrong: flag }),
   hasWeakEtag: flag,
   contentType: orNull(text),
   contentEncoding: orNull(text),

@@ -3,8 +3,10 @@ import { bytesAfter } from '../domain/segments.js';
 import { checkSize } from '../domain/size.js';
 import { removeParts } from '../store/part-file.js';
 import type { PartFile } from '../store/part.js';
+import { expectsPage, isStrayPage } from '../domain/verdict.js';
 import type { AttemptJob, AttemptObserver, AttemptOutcome } from './attempt.js';
 import type { RunningDigest } from './running-digest.js';
+import { portal } from './refuse.js';
 import { digest, wrongDigest } from './verify.js';
 
 /** After so many restarts a digest that does not fit is taken for wrong: a server that always cuts would be asked for ever. */
@@ -28,8 +30,11 @@ export async function complete(
   await part.truncate(size);
   const { sha256, asked } = await digest(part, size, spec.checksum?.algorithm ?? null, running, signal);
   if (spec.checksum !== null && asked !== spec.checksum.hex.toLowerCase()) {
-    const mayBeOurs = restarts < MOST_RESTARTS && part.header.provenance.resumes.some(({ proof }) => proof === 'digest');
+    // Joined on the strength of the digest alone, or ended with its connection, which may have been cut.
+    const { total, provenance } = part.header;
+    const mayBeOurs = restarts < MOST_RESTARTS && (total === null || provenance.resumes.some(({ proof }) => proof === 'digest'));
     await reject(part, observer, mayBeOurs);
+    if (isStrayPage(expectsPage(spec), part.header)) return portal(0);
     throw wrongDigest(asked ?? sha256, spec.checksum.hex, { transient: mayBeOurs });
   }
   await removeParts(temp, task, [part.generation]);
@@ -45,9 +50,9 @@ export async function complete(
   };
 }
 
-/** What was joined on the strength of the digest alone gets another chance from zero; otherwise the file itself is another one. */
-async function reject(part: PartFile, observer: AttemptObserver, isOurJoin: boolean): Promise<void> {
+/** What may have been put together, or cut, on its way gets another chance from zero; otherwise the file itself is another one. */
+async function reject(part: PartFile, observer: AttemptObserver, mayBeOurs: boolean): Promise<void> {
   const dropped = part.received;
   await part.clear();
-  if (isOurJoin) await observer.restarted('its pieces do not add up to the digest', dropped);
+  if (mayBeOurs) await observer.restarted('what arrived does not add up to the digest', dropped);
 }

@@ -6,7 +6,7 @@ import { laggard, nextStretch, type NextStretch, type Segment } from '../domain/
 import type { PartFile } from '../store/part.js';
 import { Connection, Replaced } from './connection.js';
 import type { Exchange } from './exchange.js';
-import { isOnDisk, receive, type Span } from './receive.js';
+import { isOnDisk, OverlapDiffers, receive, type Span } from './receive.js';
 import { Seams } from './seams.js';
 import type { Throttle } from './throttle.js';
 
@@ -156,9 +156,10 @@ export class Connections {
     try {
       return await this.#context.ask({ start: position, end }, continues, AbortSignal.any([this.#context.signal, this.#stop.signal, abort.signal]));
     } catch (error) {
-      // Whatever is wrong with one of several connections, the others tell whether it is wrong with the file.
-      if (!(error instanceof PosteError) || this.#open.size === 1) throw error;
-      this.#broken = error;
+      // Whatever is wrong with one of several connections, the others tell whether it is wrong with the file: it may have come to a server that
+      // has another version, or calls it so, while theirs goes on.
+      if (this.#open.size === 1 || !(error instanceof PosteError || error instanceof OverlapDiffers)) throw error;
+      if (isBroken(error)) this.#broken = error;
       return null;
     }
   }

@@ -46,6 +46,10 @@ export class Download {
   #restarts = 0;
   readonly #end = new EndOfFile();
   #progressed = false;
+  /** What this version had when the attempt began with it: only what goes beyond is progress. */
+  #had = 0;
+  /** Pieces of two versions came side by side: one after the other, the server may yet give one. */
+  #isAlone = false;
   /** This attempt has been sent the file. That an earlier one was told it is empty proves nothing. */
   #hasBegun = false;
   /** Where the last piece that this attempt fetched ends. */
@@ -72,7 +76,7 @@ export class Download {
   }
 
   async run(): Promise<AttemptOutcome> {
-    await this.#open();
+    if (this.#job.isFresh !== true) await this.#open();
     for (let fruitless = 0; fruitless <= MOST_FRUITLESS; ) {
       const [part, segment] = [this.#part, this.#nextSegment()];
       if (part !== null && segment === null) return await complete(part, this.#job, this.#observer, { name: this.#answers.name, running: this.#digest, signal: this.#signal });
@@ -92,12 +96,12 @@ export class Download {
   }
 
   async #open(): Promise<void> {
-    const { temp, task, bootId, isFresh } = this.#job;
-    if (isFresh === true) return;
+    const { temp, task, bootId } = this.#job;
     const { part, lost } = await openPart(temp, task, bootId);
     this.#part = part;
     if (lost !== null) await this.#observer.restarted(lost, 0);
     if (part === null || part.received === 0) return;
+    this.#had = part.received;
     this.#mode = this.#canResume(part.header) ? resumeMode(part.header) : 'open';
     if (this.#mode === 'open') this.#restart = { reason: 'the server gave nothing that proves it would go on with the same file', changed: false };
   }
@@ -164,6 +168,7 @@ export class Download {
     const restart = reason ?? this.#restart;
     const changes = (old?.header.changes ?? 0) + (dropped > 0 && restart?.changed === true ? 1 : 0);
     const header = headerOf(asked, total, changes);
+    if (restart?.changed === true) this.#had = 0;
     await this.#answers.admit(asked, header, 0);
     if (old === null && isSmall(this.#job, total, end)) return await this.#takeSmall(asked, header);
     if (dropped > 0) await this.#restarted(restart, dropped, changes);
@@ -192,11 +197,8 @@ export class Download {
       else this.#end.doubt();
     }
     if (this.#canResume(part.header)) return null;
-    if (this.#end.isToBeProbed) this.#mode = 'plain';
-    else {
-      this.#mode = 'unranged';
-      this.#restart = { reason: 'the server sends pieces without saying of which version', changed: false };
-    }
+    this.#mode = this.#end.isToBeProbed ? 'plain' : 'unranged';
+    if (this.#mode === 'unranged') this.#restart = { reason: 'the server sends pieces without saying of which version', changed: false };
     return null;
   }
 
@@ -217,7 +219,7 @@ export class Download {
   async #takeSmall(asked: Asked, header: PartHeader): Promise<AttemptOutcome> {
     await this.#answers.tell(asked, header);
     const taken = await takeSmall(asked.exchange, header, { job: this.#job, observer: this.#observer, throttle: this.#throttle, name: this.#answers.name });
-    if (taken.kind === 'complete') return taken;
+    if (taken.kind !== 'cut') return taken;
     this.#part = taken.part;
     this.#progressed = this.received > 0;
     throw taken.error;
@@ -253,26 +255,26 @@ export class Download {
     report(1);
     const isProvable = this.#canResume(part.header) && evidenceOf(validators, false) !== 'none';
     try {
-      if (known !== null && isProvable && asked.answer.status === 206 && this.#job.connections !== undefined) {
-        const ask = (segment: Segment, continues: boolean, signal: AbortSignal): Promise<Delivery | null> => this.#another(part, segment, continues, signal);
-        const context = { part, total: known, wanted: this.#job.connections, throttle: this.#throttle, ask, onWritten: report, signal: this.#signal };
-        await new Connections(context).run({ ...asked, span });
+      if (known !== null && isProvable && !this.#isAlone && asked.answer.status === 206 && this.#job.connections !== undefined) {
+        const [wanted, throttle, ask] = [this.#job.connections, this.#throttle, this.#another.bind(this, part)];
+        await new Connections({ part, total: known, wanted, throttle, ask, onWritten: report, signal: this.#signal }).run({ ...asked, span });
       } else await receive(asked.exchange, part, span, this.#throttle, () => report(1));
       return true;
     } catch (error) {
       if (!(error instanceof OverlapDiffers)) throw error;
       this.#mode = 'open';
-      this.#restart ??= { reason: 'its bytes differ from those that are here, whatever version the server calls it', changed: true };
+      this.#restart = error.restart;
+      this.#isAlone ||= error.isOnDisk;
       if (error.isOnDisk) await this.#drop(part, this.#restart);
       return false;
     } finally {
-      this.#progressed ||= part.received > received || part.compared !== compared;
+      this.#progressed ||= part.received > Math.max(received, this.#had) || (part.compared?.end ?? 0) > (compared?.end ?? 0);
       // What brought nothing has not even compared all that lies before the join.
       if (part.received > received) this.#continues = Math.min(span.join + bytesAfter(part.extents, span.join), span.stretch.end ?? Infinity);
     }
   }
 
-  /** @throws OverlapDiffers when the file is another one by now, and why is in `#restart` */
+  /** @throws OverlapDiffers when the file is another one by now, or is where this was asked */
   async #another(part: PartFile, segment: Segment, continues: boolean, signal: AbortSignal): Promise<Delivery | null> {
     for (;;) {
       const mode = this.#mode;
@@ -285,10 +287,7 @@ export class Download {
       }
       asked.exchange.discard();
       const restart = verdict.kind === 'again' || verdict.kind === 'begin' ? verdict.restart : null;
-      if (restart?.changed === true) {
-        this.#restart = restart;
-        throw new OverlapDiffers(false);
-      }
+      if (restart?.changed === true) throw new OverlapDiffers(false, restart);
       if (verdict.kind !== 'again' || verdict.mode !== 'plain' || mode === 'plain') return null;
       this.#mode = 'plain';
     }

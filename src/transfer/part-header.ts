@@ -56,9 +56,16 @@ export function continuedBy(header: PartHeader, { hosts, tls }: Asked, resumed: 
   const { offset, proof, overlap, compared } = resumed;
   const from = offset - overlap;
   const before = compared !== null && compared.start < from && compared.end >= from ? from - compared.start : 0;
-  const others = provenance.resumes.filter((join) => join.offset !== offset).slice(1 - MOST_RESUMES);
+  const joins = provenance.resumes.filter((join) => join.offset !== offset);
+  const last = joins.slice(1 - MOST_RESUMES);
+  // That there was one which only the digest can prove must not go under: it decides what a digest that does not fit means.
+  const others = last.some(isByDigest) ? last : [...joins.filter(isByDigest).slice(-1), ...last];
   const resumes = [...others, { offset, proof, overlapCompared: overlap + before, host: hosts.at(-1) ?? provenance.finalHost }];
   return { ...header, provenance: { ...provenance, resumes, tls: weakest } };
+}
+
+function isByDigest({ proof }: { readonly proof: JoinProof }): boolean {
+  return proof === 'digest';
 }
 
 /** What is shown of the file: how long it is, and by what a resumed download of it would be proved the same. */

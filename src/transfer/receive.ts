@@ -1,5 +1,6 @@
 import { PosteError } from '../domain/errors.js';
 import { bytesAfter } from '../domain/segments.js';
+import type { Restart } from '../domain/verdict.js';
 import type { PartFile } from '../store/part.js';
 import { BodyWriter } from './body-writer.js';
 import type { Exchange } from './exchange.js';
@@ -41,14 +42,16 @@ export interface Fetching {
   end: number | null;
 }
 
-/** Thrown when the bytes at a join are not those on disk: this is another version, whatever it says of itself. */
+/** Thrown when an answer is of another version than what is here: because it says so, or, whatever it says, because the bytes at a join differ. */
 export class OverlapDiffers extends Error {
   /** Both sides of the join are on disk: which of them is wrong nobody can tell. */
   readonly isOnDisk: boolean;
+  readonly restart: Restart;
 
-  constructor(isOnDisk: boolean) {
-    super('the bytes at a join differ');
+  constructor(isOnDisk: boolean, restart: Restart = { reason: 'its bytes differ from those that are here, whatever version the server calls it', changed: true }) {
+    super(restart.reason);
     this.isOnDisk = isOnDisk;
+    this.restart = restart;
   }
 }
 

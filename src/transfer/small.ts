@@ -1,11 +1,13 @@
 import { checkSize, sizeLimit } from '../domain/size.js';
 import type { PartHeader } from '../store/extents.js';
+import { expectsPage, isStrayPage } from '../domain/verdict.js';
 import { createPart } from '../store/part-file.js';
 import type { PartFile } from '../store/part.js';
 import type { AttemptJob, AttemptObserver, Complete } from './attempt.js';
 import type { Exchange } from './exchange.js';
 import { receive, type Sink } from './receive.js';
 import type { Throttle } from './throttle.js';
+import { portal } from './refuse.js';
 import { digestOf, wrongDigest } from './verify.js';
 
 /** What is no longer than this and comes in one answer needs no part file: lost with a killed process, it costs no more than that. */
@@ -34,7 +36,7 @@ export function isSmall({ isFresh }: AttemptJob, total: number | null, end: numb
  * Takes a small file's whole body and checks its length and digest.
  * @throws PosteError `checksum`, `wrong-size`; `disk-full` or `io` for what broke off and cannot be kept
  */
-export async function takeSmall(exchange: Exchange, header: PartHeader, { job, observer, throttle, name }: SmallFile): Promise<Complete | Cut> {
+export async function takeSmall(exchange: Exchange, header: PartHeader, { job, observer, throttle, name }: SmallFile): Promise<Complete | Cut | ReturnType<typeof portal>> {
   const { temp, task, bootId, spec } = job;
   const { total } = header;
   const body = new Body();
@@ -54,7 +56,10 @@ export async function takeSmall(exchange: Exchange, header: PartHeader, { job, o
   checkSize(spec, body.received);
   await observer.verifying();
   const { sha256, asked } = digestOf(body.bytes, spec.checksum?.algorithm ?? null);
-  if (spec.checksum !== null && asked !== spec.checksum.hex.toLowerCase()) throw wrongDigest(asked ?? sha256, spec.checksum.hex, { transient: false });
+  if (spec.checksum !== null && asked !== spec.checksum.hex.toLowerCase()) {
+    if (isStrayPage(expectsPage(spec), header)) return portal(0);
+    throw wrongDigest(asked ?? sha256, spec.checksum.hex, { transient: false });
+  }
   const { provenance } = header;
   return { kind: 'complete', bytes: body.bytes, size: body.received, sha256, length: 'verified', name, provenance };
 }
