@@ -51,13 +51,16 @@ async function interrupt({ interruption, after, versions }: Schedule, origin: Or
   if (interruption === null || after === undefined) return { connections: 0, unread: 0 };
   const half = (versions[0]?.length ?? 0) / 2;
   await until('half of the file to be sent', () => origin.bodyBytesSent >= half, { deadlineMs: deadline - Date.now() });
+  const kill = interruption === 'kill' ? await runs.killer() : null;
   origin.script = after();
+  // From here to the kill in one go: the server is this process too, and sends nothing meanwhile.
   const connections = origin.log.filter(({ ended }) => ended === 'open').length;
   const unread = [...heldBytes(origin.port).values()].reduce((sum, bytes) => sum + bytes, 0);
+  kill?.();
   if (interruption === 'reset') {
     await origin.down();
     await origin.up();
-  } else await runs.kill();
+  }
   return { connections, unread };
 }
 
@@ -94,12 +97,14 @@ class Runs {
     });
   }
 
-  /** kill -9, and what it has started is killed first. @throws Error when something is dead already */
-  async kill(): Promise<void> {
+  /** What kills it with -9, and before it what it has started; throws when something is dead already. */
+  async killer(): Promise<() => void> {
     const pid = await this.#client.backgroundPid?.(this.#dir);
     if (pid === null) throw new Error(`${this.#client.name} has nothing in the background`);
-    if (pid !== undefined) process.kill(pid, 'SIGKILL');
-    if (this.#child?.kill('SIGKILL') !== true) throw new Error(`${this.#client.name} ended before it could be killed`);
+    return () => {
+      if (pid !== undefined) process.kill(pid, 'SIGKILL');
+      if (this.#child?.kill('SIGKILL') !== true) throw new Error(`${this.#client.name} ended before it could be killed`);
+    };
   }
 
   async endBackground(): Promise<void> {
