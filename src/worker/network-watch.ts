@@ -72,6 +72,11 @@ export class NetworkWatch {
   }
 }
 
+/** Whether there is no way at all to anybody else: a try that reaches nobody then says nothing of the server. */
+export function isOffNetwork(): boolean {
+  return Object.values(networkInterfaces()).every((addresses) => (addresses ?? []).every(({ internal }) => internal));
+}
+
 function ownAddresses(): ReadonlySet<string> {
   return new Set(Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address)));
 }

@@ -19,7 +19,7 @@ import { exhausted, failure, without } from './failures.js';
 import { HostLimits } from './host-limits.js';
 import type { HostPauses } from './host-pauses.js';
 import { LiveProgress } from './live-progress.js';
-import { NetworkWatch } from './network-watch.js';
+import { isOffNetwork, NetworkWatch } from './network-watch.js';
 import { originOfTask } from './origins.js';
 import { PutAway } from './put-away.js';
 
@@ -256,7 +256,8 @@ export class Transfers {
   async #retry(task: Task, outcome: AttemptOutcome & { kind: 'retry' }): Promise<EventBody> {
     const { error, progressed, retryAfterMs, hostBusy, waitFor } = outcome;
     const isLimit = !progressed && this.#isTurnedDown(task, outcome);
-    const counts = waitFor === null && !isLimit && this.#context.gates.isOnline(task);
+    const isOffline = !this.#context.gates.isOnline(task) || (outcome.unreached && isOffNetwork());
+    const counts = waitFor === null && !isLimit && !isOffline;
     const fruitless = progressed ? 0 : task.fruitless + (counts ? 1 : 0);
     if (task.spec.retries !== null && fruitless > task.spec.retries) return { type: 'task.failed', task: task.number, error: exhausted(error, fruitless) };
     const now = Date.now();

@@ -75,6 +75,16 @@ test.skipIf(machineMissing)(`#80 offline at the start: waits, says why, and begi
   await expectWhole(net);
 });
 
+test.skipIf(machineMissing)(`#80 offline spends no tries, however many are made ${where}`, async () => {
+  await using net = await wired(() => serve(file, { etag: '"1"' }));
+  await net.client.ip('link set wire down');
+  await net.home.run(['start', '--retries', '1', net.origin.at('/file.bin')], { under: net.under, env: { POSTE_BACKOFF: '0.05' } });
+  await until('five tries', async () => (await net.home.journal()).filter(({ type }) => type === 'task.retrying').length >= 5);
+  expect((await net.home.status()).tasks[0]?.state).toBe('waiting');
+  await net.client.ip('link set wire up');
+  await expectWhole(net);
+});
+
 const slowly = serve(file, { etag: '"1"', bytesPerSecond: MB });
 
 test.skipIf(machineMissing)(`#80 down for 10 s in the middle: goes on within 5 s ${where}`, async () => {
