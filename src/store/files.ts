@@ -224,6 +224,28 @@ export async function writeFully(handle: FileHandle, bytes: Uint8Array, position
   }
 }
 
+/** Writes `buffers` one after the other from `position` on; answers where they end. */
+export async function writeAllAt(handle: FileHandle, buffers: readonly Buffer[], position: number): Promise<number> {
+  let rest = buffers;
+  let at = position;
+  while (rest.length > 0) {
+    const { bytesWritten } = await handle.writev(rest, at);
+    at += bytesWritten;
+    rest = without(rest, bytesWritten);
+  }
+  return at;
+}
+
+/** `buffers` less their first `bytes`. */
+function without(buffers: readonly Buffer[], bytes: number): readonly Buffer[] {
+  let left = bytes;
+  return buffers.flatMap((buffer) => {
+    const skip = Math.min(left, buffer.length);
+    left -= skip;
+    return skip === buffer.length ? [] : [buffer.subarray(skip)];
+  });
+}
+
 /** For a file that is to get the name `name`, or none, when all of it is there. One that a killed process has left is {@link isUnfinished}. */
 export function unfinishedName(name: string): string {
   return `.${name}.${randomBytes(6).toString('hex')}.tmp`;

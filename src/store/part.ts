@@ -5,7 +5,7 @@ import { addExtent, coveredBytes, type Extent } from '../domain/segments.js';
 import { Allowance } from './allowance.js';
 import { diskError } from './disk-error.js';
 import { emptyRecord, extentLine, formatRecord, pair, VERSION, type ExtentLine, type PartHeader, type PartRecord } from './extents.js';
-import { removeIfThere, replaceFile, syncDir, writeFully } from './files.js';
+import { removeIfThere, replaceFile, syncDir, writeAllAt, writeFully } from './files.js';
 import type { TempPaths } from './paths.js';
 
 /**
@@ -41,6 +41,8 @@ export class PartFile {
   #noting: { extents: readonly Extent[]; noted: Promise<void> } | null = null;
   /** Lines are appended one after the other, whoever asks. */
   #lines: Promise<void> = Promise.resolve();
+  /** A line was not written, or in part: none after it would be believed. */
+  #isTorn = false;
 
   private constructor(handle: FileHandle, extents: FileHandle, temp: TempPaths, task: number, generation: number, boot: string, record: PartRecord) {
     this.#handle = handle;
@@ -95,6 +97,8 @@ export class PartFile {
     // Nothing was written when this rejects, so nothing has failed that could not go on.
     await this.#allowance.take(buffers.reduce((sum, { length }) => sum + length, 0));
     const end = await this.#writeAt(buffers, position);
+    // A sync that failed meanwhile may have dropped them.
+    this.#throwIfFailed();
     this.#record = { ...this.#record, written: addExtent(this.#record.written, { start: position, end }) };
     await this.#noteWritten({ start: position, end });
     this.#unsynced += end - position;
@@ -176,18 +180,11 @@ export class PartFile {
   }
 
   async #writeAt(buffers: readonly Buffer[], position: number): Promise<number> {
-    let rest = buffers;
-    let at = position;
     try {
-      while (rest.length > 0) {
-        const { bytesWritten } = await this.#handle.writev(rest, at);
-        at += bytesWritten;
-        rest = without(rest, bytesWritten);
-      }
+      return await writeAllAt(this.#handle, buffers, position);
     } catch (error) {
       throw this.#fail(error, this.path);
     }
-    return at;
   }
 
   /** What is written while a line waits for the one before it shares the next. */
@@ -212,29 +209,37 @@ export class PartFile {
 
   /** `lines` is asked when the ones before it are written. */
   async #appendText(lines: () => string): Promise<void> {
-    const appended = this.#lines.then(async () => {
-      const text = lines();
-      // A line after a torn one would not be believed anyway.
-      this.#throwIfFailed();
-      await writeFully(this.#extentsHandle, Buffer.from(text), null);
-      this.#recordLength += text.length;
-    });
-    this.#lines = appended.catch(() => undefined);
     try {
-      await appended;
+      await this.#inLine(async () => {
+        const text = lines();
+        this.#throwIfFailed();
+        await this.#writeLines(text);
+      });
     } catch (error) {
       throw this.#fail(error, this.#extentsPath);
     }
+  }
+
+  async #writeLines(text: string): Promise<void> {
+    try {
+      await writeFully(this.#extentsHandle, Buffer.from(text), null);
+    } catch (error) {
+      this.#isTorn = true;
+      throw error;
+    }
+    this.#recordLength += text.length;
   }
 
   /** Bytes, then the record of them, each made durable in this order. Never rejects; a failure stays in `#failure`. */
   async #syncOnce(): Promise<void> {
     const { written } = this.#record;
     const unsynced = this.#unsynced;
+    let areBytesSynced = false;
     try {
       if (!this.#directorySynced) await syncDir(this.#directory);
       this.#directorySynced = true;
       await this.#handle.datasync();
+      areBytesSynced = true;
       this.#record = { ...this.#record, durable: written };
       await this.#append({ d: written.map(pair) });
       await this.#extentsHandle.datasync();
@@ -242,25 +247,39 @@ export class PartFile {
       this.#unsynced -= unsynced;
       this.#syncedAt = performance.now();
     } catch (error) {
-      // The system may have dropped the pages that it could not write: what counted as written counts no more.
-      this.#record = { ...this.#record, written: this.#record.durable };
-      await this.#append({ back: true }).catch(() => undefined);
+      // First: what others have written meanwhile gets no line any more.
       this.#fail(error, this.path);
+      if (!areBytesSynced) await this.#takeBack();
     } finally {
       this.#syncing = null;
     }
   }
 
-  async #rewriteRecord(): Promise<void> {
-    const rewritten = this.#lines.then(async () => {
+  /** The system may have dropped the pages that it could not write: what counted as written counts no more, whatever else has failed. Never rejects. */
+  async #takeBack(): Promise<void> {
+    this.#record = { ...this.#record, written: this.#record.durable };
+    const told = this.#inLine(async () => {
+      if (this.#isTorn) this.#throwIfFailed();
+      await this.#writeLines(extentLine({ back: true }, this.#record.mark));
+    });
+    // A record that cannot say so may not stay.
+    await told.catch(() => this.#rewriteRecord()).catch(() => removeIfThere(this.#extentsPath)).catch(() => undefined);
+  }
+
+  #rewriteRecord(): Promise<void> {
+    return this.#inLine(async () => {
       await replaceFile(this.#extentsPath, formatRecord(this.#record, this.#boot), { durable: true });
       const old = this.#extentsHandle;
       this.#extentsHandle = await openRecord(this.#extentsPath);
       this.#recordLength = 0;
       await old.close();
     });
-    this.#lines = rewritten.catch(() => undefined);
-    await rewritten;
+  }
+
+  async #inLine(change: () => Promise<void>): Promise<void> {
+    const changed = this.#lines.then(change);
+    this.#lines = changed.catch(() => undefined);
+    await changed;
   }
 
   #fail(error: unknown, path: string): PosteError {
@@ -275,14 +294,4 @@ export class PartFile {
 
 function openRecord(path: string): Promise<FileHandle> {
   return open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW, 0o600);
-}
-
-/** `buffers` less their first `bytes`. */
-function without(buffers: readonly Buffer[], bytes: number): readonly Buffer[] {
-  let left = bytes;
-  return buffers.flatMap((buffer) => {
-    const skip = Math.min(left, buffer.length);
-    left -= skip;
-    return skip === buffer.length ? [] : [buffer.subarray(skip)];
-  });
 }

@@ -1,8 +1,8 @@
-import { cp, mkdir, mkdtemp, readFile, rm, stat, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, open, readFile, rm, stat, symlink, truncate, unlink, writeFile, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { coveredBytes } from '../../src/domain/segments.js';
 import type { PartHeader } from '../../src/store/extents.js';
 import { finish, undoFinish } from '../../src/store/finished.js';
@@ -171,6 +171,69 @@ test('#65 a torn last line costs that line, and writing goes on after it', async
   await part?.write([Buffer.alloc(50)], 50);
   await part?.close();
   expect((await reopened()).extents).toEqual([{ start: 0, end: 100 }]);
+});
+
+/** What every open file does, to be made to fail. */
+async function fileHandles(): Promise<FileHandle> {
+  const handle = await open(dir);
+  await handle.close();
+  return Object.getPrototypeOf(handle) as FileHandle;
+}
+
+test.each([
+  ['nothing else', 0],
+  ['a write of other bytes', 1],
+  ['a line of the record, half written,', 2],
+  ['that line, and every other record,', 3],
+])('#64 bytes whose sync failed are not believed, though %s failed before that was known', async (_what, failures) => {
+  const broken = Object.assign(new Error('EIO'), { code: 'EIO' });
+  const prototype = await fileHandles();
+  await using part = { file: await createPart(temp, 1, 'boot', HEADER), [Symbol.asyncDispose]: () => part.file.close() };
+  await part.file.write([Buffer.alloc(50)], 0);
+  await part.file.sync();
+  await part.file.write([Buffer.alloc(50)], 50);
+  let fail: (error: Error) => void = () => undefined;
+  const sync = vi.spyOn(prototype, 'datasync').mockReturnValueOnce(new Promise((_resolve, reject) => (fail = reject)));
+  if (failures === 3) sync.mockRejectedValue(broken);
+  try {
+    const synced = expect(part.file.sync()).rejects.toMatchObject({ code: 'io' });
+    await vi.waitUntil(() => sync.mock.calls.length === 1);
+    if (failures > 0) {
+      const { write, writev } = prototype;
+      const spy =
+        failures === 1
+          ? vi.spyOn(prototype, 'writev').mockRejectedValueOnce(broken)
+          : vi.spyOn(prototype, 'write').mockImplementationOnce(async function (this: FileHandle, bytes: unknown) {
+              await Reflect.apply(write, this, [(bytes as Buffer).subarray(0, 5)]);
+              throw broken;
+            } as typeof write);
+      await expect(part.file.write([Buffer.alloc(10)], 100)).rejects.toMatchObject({ code: 'io' });
+      spy.mockRestore();
+      expect(prototype).toMatchObject({ write, writev });
+    }
+    fail(broken);
+    await synced;
+  } finally {
+    sync.mockRestore();
+  }
+  expect((await reopened()).extents).toEqual(failures === 3 ? [] : [{ start: 0, end: 50 }]);
+});
+
+test('#64 bytes that were synced stay, though another write failed before that was recorded', async () => {
+  const prototype = await fileHandles();
+  const part = await createPart(temp, 1, 'boot', HEADER);
+  await part.write([Buffer.alloc(50)], 0);
+  let end: () => void = () => undefined;
+  const sync = vi.spyOn(prototype, 'datasync').mockReturnValueOnce(new Promise((resolve) => (end = resolve)));
+  const synced = expect(part.sync()).rejects.toMatchObject({ code: 'disk-full' });
+  await vi.waitUntil(() => sync.mock.calls.length === 1);
+  vi.spyOn(prototype, 'writev').mockRejectedValueOnce(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }));
+  await expect(part.write([Buffer.alloc(10)], 50)).rejects.toMatchObject({ code: 'disk-full' });
+  vi.restoreAllMocks();
+  end();
+  await synced;
+  await part.close();
+  expect((await reopened()).extents).toEqual([{ start: 0, end: 50 }]);
 });
 
 test.each(['symlink', 'directory'])('#67 a %s in the place of the part is refused', async (kind) => {
