@@ -7,7 +7,7 @@ import { isOwnDir } from '../store/own-dir.js';
 import { readOwner, type Holder, type Owner } from '../store/ownership.js';
 import { sessionPaths, type SessionPaths } from '../store/paths.js';
 import { readProgress } from '../store/progress.js';
-import { hadSession } from '../store/traces.js';
+import { hadSession, isOfAnother } from '../store/traces.js';
 
 /** A session as anyone may see it at one moment, whether its worker lives or not. */
 export interface SessionView {
@@ -59,8 +59,8 @@ async function viewOf(id: string, paths: SessionPaths, reader: JournalReader, ho
   // It may have come to be between the two looks.
   if (isLost) await reader.catchUp();
   const { session, damage } = reader;
-  if (session === null && isLost) {
-    throw new PosteError('damaged', `session ${id} cannot be read: its journal tells nothing any more; its files were left alone`, {
+  if ((session === null && isLost) || isOfAnother(session, id)) {
+    throw new PosteError('damaged', `session ${id} cannot be read: its journal tells nothing of it any more; its files were left alone`, {
       hint: `what it had is in ${paths.dir}; move that away to use the name again`,
     });
   }

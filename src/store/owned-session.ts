@@ -17,6 +17,7 @@ import { removeParts } from './part-file.js';
 import { gravePath, tempPaths, type SessionPaths } from './paths.js';
 import { untilRoom } from './room.js';
 import { SecretStore } from './secrets.js';
+import { isOfAnother } from './traces.js';
 
 /** A session in the hands of its owner: the worker, or a command for a moment. */
 export interface OwnedSession {
@@ -29,11 +30,15 @@ export interface OwnedSession {
   readonly patience: AbortSignal | null;
 }
 
-/** Opens the state of a session that this process owns. @throws PosteError as {@link Journal.open} */
+/** Opens the state of a session that this process owns. @throws PosteError as {@link Journal.open}; `damaged` for another session's journal */
 export async function openOwned(id: string, paths: SessionPaths, ownership: Ownership, patience: AbortSignal | null): Promise<OwnedSession> {
   await makeDir(paths.inbox);
   const secrets = await SecretStore.open(paths, patience);
   const journal = await Journal.open(paths.journal, ownership, patience);
+  if (isOfAnother(journal.session, id)) {
+    await journal.close();
+    throw new PosteError('damaged', `the journal in ${paths.dir} is not of session ${id}; its files were left alone`, { hint: `move ${paths.dir} away to use the name again` });
+  }
   await sweepLeftovers(paths, journal.session?.temp ?? null, Date.now());
   if (journal.session !== null) await sweepTold(tempPaths(journal.session.temp), journal.session);
   return { id, paths, ownership, journal, secrets, patience };

@@ -56,7 +56,8 @@ export async function createPart(temp: TempPaths, task: number, boot: string, he
   try {
     const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
     try {
-      await replaceFile(temp.extents(task, generation), formatRecord(record, boot), { durable: false });
+      // Durably, or a power cut may show what another file had there: whole, with a mark of its own.
+      await replaceFile(temp.extents(task, generation), formatRecord(record, boot), { durable: true });
       return await PartFile.over(handle, temp, task, generation, boot, record);
     } catch (error) {
       await handle.close();

@@ -1,5 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { sameIgnoringCase } from '../domain/ids.js';
+import type { Session } from '../domain/session.js';
 import { systemCode } from './files.js';
 
 /** What nobody makes before the session's first event is durable. */
@@ -16,4 +18,9 @@ export async function hadSession(path: string): Promise<boolean> {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
     throw error;
   }
+}
+
+/** Whether a journal tells of another session than its folder's, `id`: a power cut may show the bytes of a removed one in its place. */
+export function isOfAnother(session: Session | null, id: string): boolean {
+  return session !== null && !sameIgnoringCase(session.id, id);
 }

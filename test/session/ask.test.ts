@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -211,6 +211,16 @@ it('what its owner has begun with is taken back no more, and told so', async () 
   await served;
   await givenBack(owned);
   expect([await pendingIds(asking.paths), await states()]).toEqual([[], ['cancelled']]);
+});
+
+it('#64 another session’s journal, which a power cut left in the place of its own, is not believed', async () => {
+  const other = { ...asking, id: 'other', paths: sessionPaths(home, 'other') };
+  await ask(asking, adding('a'));
+  await ask(other, { ...adding('b'), defaultTemp: other.paths.dir } as Request);
+  await cp(other.paths.journal, asking.paths.journal);
+  await expect(readSession(home, 's')).rejects.toMatchObject({ code: 'damaged' });
+  await expect(ask(asking, { kind: 'forget', mode: 'cancel', purge: true })).rejects.toMatchObject({ code: 'damaged' });
+  expect((await readSession(home, 'other'))?.session.tasks.size).toBe(1);
 });
 
 it('an answer does not go with its session before it was read', async () => {

@@ -219,6 +219,15 @@ test.each([
   expect((await reopened()).extents).toEqual(failures === 3 ? [] : [{ start: 0, end: 50 }]);
 });
 
+test('#64 a part is not begun before its record is sure to stay', async () => {
+  const sync = vi.spyOn(await fileHandles(), 'datasync').mockRejectedValue(Object.assign(new Error('EIO'), { code: 'EIO' }));
+  try {
+    await expect(createPart(temp, 1, 'boot', HEADER)).rejects.toMatchObject({ code: 'io' });
+  } finally {
+    sync.mockRestore();
+  }
+});
+
 test('#64 bytes that were synced stay, though another write failed before that was recorded', async () => {
   const prototype = await fileHandles();
   const part = await createPart(temp, 1, 'boot', HEADER);
