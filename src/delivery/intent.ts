@@ -11,6 +11,8 @@ import { createIntent, formatIntent, parseIntent, type Intent } from './intent-f
 import type { Move } from './move.js';
 
 const POLL_MS = 50;
+/** Between two tries to give back a turn that could not be given back. */
+const AGAIN_MS = 1000;
 /** What is left under the name of a turn that means nothing any more. */
 const OVER = seal({ v: 1, over: true });
 
@@ -156,14 +158,19 @@ export class Turn {
     await replaceFile(this.#path(number), OVER, { durable: true });
   }
 
-  /** Nothing was delivered and nothing is left lying about: the next one may try. Does nothing after the turn's end. */
+  /**
+   * Nothing was delivered and nothing is left lying about: the next one may try. Does nothing after the turn's end. When it rejects, it is
+   * tried again for as long as this process lives: nobody else may have the turn before.
+   */
   async release(): Promise<void> {
     if (this.#over) return;
     this.#over = true;
-    const path = this.#path(this.#number);
-    if (this.#number === 1 && this.#intent.by === 'claim') await removeIfThere(path);
-    // A claim from inside a hook's run may have delivered the task and swept its turns.
-    else if (await isThere(path)) await replaceFile(path, OVER, { durable: true });
+    try {
+      await this.#giveBack();
+    } catch (error) {
+      void this.#giveBackLater();
+      throw error;
+    }
   }
 
   /** How it ended is not known (nobody confirmed the claim): whoever comes next finds out and completes it. */
@@ -175,8 +182,20 @@ export class Turn {
 
   /** The task is claimed, durably, and all that it left in temp is gone: no turn of it means anything any more, but for that of a hook which goes on. */
   async close(): Promise<void> {
-    this.#over = true;
     for (let number = this.#number; number >= this.#lowest; number -= 1) await rm(this.#path(number), { recursive: true, force: true });
+    this.#over = true;
+  }
+
+  async #giveBack(): Promise<void> {
+    const path = this.#path(this.#number);
+    if (this.#number === 1 && this.#intent.by === 'claim') await removeIfThere(path);
+    // A claim from inside a hook's run may have delivered the task and swept its turns.
+    else if (await isThere(path)) await replaceFile(path, OVER, { durable: true });
+  }
+
+  async #giveBackLater(): Promise<void> {
+    do await delay(AGAIN_MS, undefined, { ref: false });
+    while (!(await this.#giveBack().then(() => true, () => false)));
   }
 
   async #write(intent: Intent): Promise<void> {

@@ -1,5 +1,7 @@
+import { open, type FileHandle } from 'node:fs/promises';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
+import { takeTurn } from '../../src/delivery/intent.js';
 import {
   describeHookExit,
   expiredTasks,
@@ -87,4 +89,25 @@ it('a file expires when its time is over, unless its hook has still to run', asy
     [{ kind: 'gave-up', message: '', at: 0 }, 1],
   ];
   for (const [hook, expired] of hooks) expect(expiredTasks(asOf({ hook }), end)).toHaveLength(expired);
+});
+
+it.each(['hook', 'claim'] as const)('#61 a turn of a %s that could not be given back is given back when it can, by the same process', async (by) => {
+  const shelf = await makeShelf();
+  const handle = await open(shelf.root);
+  await handle.close();
+  const broken = vi.spyOn(Object.getPrototypeOf(handle) as FileHandle, 'datasync');
+  try {
+    const request = { task: 1, by, eventId: null, move: null, insideHook: null };
+    const first = await takeTurn(shelf.paths, request, 0);
+    await first.giveUp();
+    // The second: the number of the first may have been judged, so that this one is marked as over instead of removed.
+    const turn = await takeTurn(shelf.paths, request, 0);
+    broken.mockRejectedValueOnce(Object.assign(new Error('EMFILE'), { code: 'EMFILE' }));
+    await expect(turn.release()).rejects.toMatchObject({ code: 'EMFILE' });
+    await expect(takeTurn(shelf.paths, request, 0)).rejects.toMatchObject({ code: 'timeout' });
+    await (await takeTurn(shelf.paths, request, 10_000)).release();
+  } finally {
+    broken.mockRestore();
+    await shelf.remove();
+  }
 });
