@@ -114,7 +114,7 @@ async function askOnce(asking: Asking, request: Request, onSubmit: (requestId: P
     else given = await serveMyself(asking, requestId);
     if (given !== null) continue;
     if (performance.now() > deadline) {
-      const isTakenBack = !needsWorker && (await withdraw(paths, requestId));
+      const isTakenBack = !needsWorker && !stands(request) && (await withdraw(paths, requestId));
       // It may have been carried out at this very moment.
       given = isTakenBack ? null : await takeAnswer(paths, requestId);
       if (given === null) throw noAnswer(asking.id, holder.kind === 'live' ? holder.owner : null, !isTakenBack);

@@ -193,6 +193,17 @@ it('whoever finds the session owned and not answering is told so, and what he as
   await givenBack(owned);
 });
 
+it('what stands whatever becomes of its asker is not taken back: it stays recorded, and is told so', async () => {
+  await ask(asking, adding('a'));
+  const owned = await owning();
+  const unheard = ask({ ...asking, deadlineMs: 100 }, { kind: 'claimed', claims: [{ task: 1, path: '/d/a' }] });
+  await expect(unheard).rejects.toMatchObject({ code: 'worker', message: expect.stringMatching(/does not answer.*stays recorded/) as string });
+  expect(await pendingIds(asking.paths)).toHaveLength(1);
+  await serveInbox(owned, NOW);
+  await givenBack(owned);
+  expect(await pendingIds(asking.paths)).toEqual([]);
+});
+
 it('what its owner has begun with is taken back no more, and told so', async () => {
   await ask(asking, adding('a'));
   const owned = await owning();
