@@ -175,7 +175,7 @@ export class Journal {
     }, this.#patience);
     this.#length = length;
     // Whoever was stopped between the look and the write may have written after the next owner: then nobody counts it.
-    if (!(await this.#isUndisturbed(this.#length))) throw displaced();
+    if (!(await untilRoom(() => this.#isUndisturbed(this.#length), this.#patience))) throw displaced();
   }
 
   /**
