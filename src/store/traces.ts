@@ -4,8 +4,8 @@ import { sameIgnoringCase } from '../domain/ids.js';
 import type { Session } from '../domain/session.js';
 import { systemCode } from './files.js';
 
-/** What nobody makes before the session's first event is durable. */
-const AFTER_CREATION = new Set(['parts', 'finished', 'receipts', 'intents', 'secrets.json', 'progress.json']);
+/** What nobody makes before the session's first event is durable. A late claimer of a forgotten one may make `intents` where a new one is to be. */
+const AFTER_CREATION = new Set(['parts', 'finished', 'receipts', 'secrets.json', 'progress.json']);
 
 /**
  * Whether the journal at `path` has told of a session before, by what lies beside it. One that is empty or gone then has lost all that it

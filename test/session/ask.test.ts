@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, readdir, rename, rm, rmdir, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { takeTurn } from '../../src/delivery/intent.js';
 import type { NewTask, Request } from '../../src/domain/requests.js';
 import { ask, type Asking } from '../../src/session/ask.js';
 import { readSession } from '../../src/session/read.js';
@@ -148,6 +149,14 @@ describe('a session that is forgotten', () => {
     expect(await readSession(home, 's')).toBeNull();
     expect(await ask(asking, adding('new'))).toMatchObject({ ok: true, tasks: [1], existing: [] });
     expect(await states()).toEqual(['paused']);
+  });
+
+  it('is in nobody’s way, though a claim that came too late made its folders where a new one begins', async () => {
+    await ask(asking, adding('old'));
+    await ask(asking, { kind: 'forget', mode: 'cancel', purge: true });
+    await mkdir(asking.paths.dir, { mode: 0o700 });
+    await (await takeTurn(asking.paths, { task: 1, by: 'claim', eventId: null, move: null, insideHook: null }, 0)).release();
+    expect(await ask(asking, adding('new'))).toMatchObject({ ok: true, tasks: [1], existing: [] });
   });
 
   it('is owned until it is out of sight, so that nobody loses what he makes in its place', async () => {
