@@ -93,7 +93,7 @@ export class HookRuns {
     this.#track(task.number, taskFacts(session, task), task.hook, (facts) =>
       this.#inTurn(task.number, facts, async (turn) => {
         const ok = await this.#run({ command, cwd, timeoutMs: hookTimeoutMs, facts, hook: task.hook, turn });
-        return (await this.#leftBehind(turn, task, ok)) === 'claimed';
+        return this.#isClaimed(task.number, ok);
       }),
     );
   }
@@ -130,7 +130,10 @@ export class HookRuns {
     const request = { command, cwd, folder: this.#owned.paths.dir, env, stdin: hookInput(facts), timeoutMs, announce, signal: this.#stop.signal };
     const { ok, message } = await runHook(request);
     if (this.#stop.signal.aborted && !ok) return false;
-    await this.#commit({ type: 'hook.finished', ...whichHook(facts), ok, message: printable(message, 200), retryAt: ok ? null : retryAt(number) });
+    const told: EventBody = { type: 'hook.finished', ...whichHook(facts), ok, message: printable(message, 200), retryAt: ok ? null : retryAt(number) };
+    // In one: nobody looks again at what a worker killed between the two would leave.
+    const taken = ok ? await this.#taken(facts.task) : [];
+    await this.#owned.journal.commit(() => [told, ...taken]);
     return ok;
   }
 
@@ -144,16 +147,21 @@ export class HookRuns {
   }
 
   /** After exit 0, a file that is no longer where it was has been taken by the hook. */
-  async #leftBehind(turn: Turn, task: Task, ok: boolean): Promise<'claimed' | 'kept'> {
-    const state = this.#owned.journal.session?.tasks.get(task.number)?.state;
-    if (state?.kind === 'claimed') return 'claimed';
-    if (!ok || state?.kind !== 'finished' || (await isThere(state.file))) return 'kept';
-    const at = Date.now();
-    await this.#commit({ type: 'task.claimed', task: task.number, path: null, by: 'hook' });
-    await noteClaim(this.#owned.paths, task.number, null, at);
+  async #taken(task: number | null): Promise<EventBody[]> {
+    const state = task === null ? undefined : this.#owned.journal.session?.tasks.get(task)?.state;
+    if (task === null || state?.kind !== 'finished' || (await isThere(state.file).catch(() => true))) return [];
+    return [{ type: 'task.claimed', task, path: null, by: 'hook' }];
+  }
+
+  async #isClaimed(task: number, ok: boolean): Promise<boolean> {
     const { session } = this.#owned.journal;
-    if (session !== null) await removeFinished(tempPaths(session.temp), task.number);
-    return turn.move === null ? 'claimed' : 'kept';
+    const state = session?.tasks.get(task)?.state;
+    if (session === null || state?.kind !== 'claimed') return false;
+    if (ok && state.by === 'hook') {
+      await noteClaim(this.#owned.paths, task, null, state.at);
+      await removeFinished(tempPaths(session.temp), task);
+    }
+    return true;
   }
 
   async #commit(body: EventBody): Promise<void> {
