@@ -27,12 +27,17 @@ export type Liveness = 'alive' | 'dead' | 'unknown';
  */
 export function liveness(identity: ProcessIdentity): Liveness {
   const here = ownIdentity();
-  if (identity.host !== here.host) return 'unknown';
+  if (identity.host !== here.host && !isSameBoot(identity, here)) return 'unknown';
   if (differ(identity.bootId, here.bootId)) return 'dead';
   if (identity.pidNamespace !== here.pidNamespace) return 'unknown';
   const seen = look(identity.pid);
   if (seen.kind === 'gone') return 'dead';
   return differ(identity.startTime, seen.startTime) ? 'dead' : 'alive';
+}
+
+/** The same boot is the same machine, whatever it is called by now, unless it is a container of which nothing tells the pid namespace. */
+function isSameBoot(identity: ProcessIdentity, here: ProcessIdentity): boolean {
+  return identity.bootId !== '' && identity.bootId === here.bootId && (process.platform !== 'linux' || identity.pidNamespace !== '');
 }
 
 let own: ProcessIdentity | undefined;

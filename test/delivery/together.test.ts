@@ -114,7 +114,7 @@ it.each(['fail', 'rename'] as const)('eight files for one destination at once ne
 it('an intent from another host is left alone, and its place is named', async () => {
   const shelf = await makeShelf();
   try {
-    await leaveIntent(shelf, 1, { ...ownIdentity(), host: 'elsewhere.example' });
+    await leaveIntent(shelf, 1, { ...ownIdentity(), host: 'elsewhere.example', bootId: 'another' });
     await expect(claim(shelf, join(shelf.out, 'x'), { waitMs: 0 })).rejects.toMatchObject({ code: 'owned-elsewhere', exitCode: 11 });
   } finally {
     await shelf.remove();

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
@@ -40,6 +40,10 @@ test.each(NAMES)('another process is told alive and then dead, whatever its name
 
 test.each<[string, Partial<ProcessIdentity>, string]>([
   ['another host', { host: 'elsewhere', bootId: 'other' }, 'unknown'],
+  ['another host, of whose boot nobody knows', { host: 'elsewhere', bootId: '' }, 'unknown'],
+  ['a host that had another name', { host: 'elsewhere' }, 'alive'],
+  ['a host that had another name, and no process', { host: 'elsewhere', pid: 2 ** 22 + 1 }, 'dead'],
+  ['another name and pid namespace', { host: 'elsewhere', pidNamespace: 'pid:[1]' }, 'unknown'],
   ['an earlier boot', { bootId: 'earlier' }, 'dead'],
   ['an earlier boot, in whatever pid namespace', { bootId: 'earlier', pidNamespace: 'pid:[1]' }, 'dead'],
   ['another pid namespace', { pidNamespace: 'pid:[1]' }, 'unknown'],
@@ -51,6 +55,16 @@ test.each<[string, Partial<ProcessIdentity>, string]>([
   ['a boot that nobody knows', { bootId: '' }, 'alive'],
 ])('#45 the same identity but of %s', (_what, change, expected) => {
   expect(liveness({ ...ownIdentity(), ...change })).toBe(expected);
+});
+
+const cannotRename = spawnSync('unshare', ['-u', 'hostname', 'elsewhere']).status === 0 ? null : 'naming a host is not allowed here';
+
+test.skipIf(cannotRename)(`#45 a process that began when the host had another name is told alive and then dead (${cannotRename ?? 'it may be named'})`, async () => {
+  const other = await Contender.start(compiled, home, { under: ['unshare', '-u', 'sh', '-c', 'hostname elsewhere && exec "$@"', 'sh'] });
+  expect(other.identity.host).toBe('elsewhere');
+  expect(liveness(other.identity)).toBe('alive');
+  await other.kill();
+  expect(liveness(other.identity)).toBe('dead');
 });
 
 test.runIf(onLinux)('a process that has ended and was not reaped is dead', async () => {
