@@ -140,6 +140,13 @@ async function removeIfEmpty(asking: Asking): Promise<void> {
   if (reader.session === null && reader.damage === null) await serveMyself(asking, '').catch(() => undefined);
 }
 
+/** Removes what is left of a session whose owner died between its last word, that it is forgotten, and the removal: nobody else looks at it. */
+export async function removeForgotten(asking: Asking): Promise<void> {
+  const reader = new JournalReader(asking.paths.journal);
+  await reader.catchUp();
+  if (reader.session?.forgotten === true) await serveMyself(asking, '');
+}
+
 /** Makes sure that a live worker owns the session, unless it has nothing left to do. */
 export async function ensureWorker(asking: Asking): Promise<void> {
   const deadline = performance.now() + (asking.deadlineMs ?? DEADLINE);

@@ -1,5 +1,5 @@
 import { errorInfo, type ErrorInfo } from '../domain/errors.js';
-import { askingFor, carryOutLeft, ensureWorker } from './ask.js';
+import { askingFor, carryOutLeft, ensureWorker, removeForgotten } from './ask.js';
 import { sessionIds } from './home.js';
 import { noSession } from './read.js';
 import { readAllSessions } from './status.js';
@@ -16,6 +16,7 @@ export async function restore(home: string, only: string | null): Promise<Restor
   const { views, unreadable } = await readAllSessions(home);
   failed.push(...unreadable.filter(({ id }) => only === null || id === only).map(({ id, error }) => ({ id, error })));
   const lost = new Set(unreadable.map(({ id }) => id));
+  const seen = new Set(views.map(({ session }) => session.id));
   const interrupted = new Set(views.flatMap(({ session, state }) => (state === 'interrupted' ? [session.id] : [])));
   const ids = await sessionIds(home);
   if (only !== null && !ids.includes(only)) throw noSession(only);
@@ -24,7 +25,10 @@ export async function restore(home: string, only: string | null): Promise<Restor
     const asking = askingFor(home, id, true);
     try {
       if (interrupted.has(id)) await ensureWorker(asking);
-      else if (!(await carryOutLeft(asking))) continue;
+      else if (!(await carryOutLeft(asking))) {
+        if (!seen.has(id)) await removeForgotten(asking);
+        continue;
+      }
       restored.push(id);
     } catch (error) {
       failed.push({ id, error: errorInfo(error) });
