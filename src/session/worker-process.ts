@@ -4,7 +4,7 @@ import { PosteError } from '../domain/errors.js';
 import { printable } from '../domain/printable.js';
 import { spawnDetached, workerEnvironment } from '../platform/detached.js';
 import { openPlain, unlessDamaged } from '../store/files.js';
-import { makeDir } from '../store/own-dir.js';
+import { inDirs } from '../store/own-dir.js';
 import type { SessionPaths } from '../store/paths.js';
 
 const WORKER = fileURLToPath(new URL('../worker/main.js', import.meta.url));
@@ -19,14 +19,8 @@ export interface StartingWorker {
 
 export async function startWorker(home: string, id: string, paths: SessionPaths, nice: boolean): Promise<StartingWorker> {
   // The session may be forgotten at this moment: its worker then finds nothing to do, and says so by leaving.
-  await makeDir(paths.dir);
-  return spawnDetached({
-    file: process.execPath,
-    args: [WORKER, id],
-    env: { ...workerEnvironment(process.env), POSTE_HOME: home },
-    logPath: paths.log,
-    nice,
-  });
+  const env = { ...workerEnvironment(process.env), POSTE_HOME: home };
+  return inDirs([paths.dir], () => spawnDetached({ file: process.execPath, args: [WORKER, id], env, logPath: paths.log, nice }));
 }
 
 /** The error for a worker that ended before it could serve: its last words are what its user can go by. */

@@ -6,7 +6,7 @@ import { isIdentity, liveness, ownIdentity, type ProcessIdentity } from '../plat
 import { isAnswer, judgeRequest } from '../domain/request-shapes.js';
 import type { Answer, Request } from '../domain/requests.js';
 import { createFile, isThere, isUnfinished, readSealed, readWhatever, removeIfThere, replaceFile, syncDir, systemCode } from './files.js';
-import { makeDir } from './own-dir.js';
+import { inDirs } from './own-dir.js';
 import type { SessionPaths } from './paths.js';
 import { seal, unseal } from './sealed.js';
 
@@ -28,11 +28,10 @@ export interface PendingRequest {
  * carried out when this process is gone by then.
  */
 export async function submit(paths: SessionPaths, request: Request, { forNowOnly }: { forNowOnly: boolean } = { forNowOnly: false }): Promise<string> {
-  await makeDir(paths.inbox);
-  await makeDir(paths.answers);
   const requestId = `${Date.now().toString().padStart(15, '0')}-${randomBytes(6).toString('hex')}`;
+  const text = seal({ v: REQUEST_VERSION, request, ...(forNowOnly ? { asker: ownIdentity() } : {}) });
   try {
-    await createFile(pendingPath(paths, requestId), seal({ v: REQUEST_VERSION, request, ...(forNowOnly ? { asker: ownIdentity() } : {}) }));
+    await inDirs([paths.inbox, paths.answers], () => createFile(pendingPath(paths, requestId), text));
   } catch (error) {
     // Its asker is told that it failed: nobody may find it later.
     await withdraw(paths, requestId).catch(() => undefined);
@@ -97,7 +96,9 @@ export async function hasAnswer(paths: SessionPaths, requestId: string): Promise
 
 /** True while nobody has answered it: the answer comes before the request goes. */
 export async function isPending(paths: SessionPaths, requestId: string): Promise<boolean> {
-  return (await isThere(pendingPath(paths, requestId))) || (await isThere(begunPath(paths, requestId)));
+  const isWaiting = (): Promise<boolean> => isThere(pendingPath(paths, requestId));
+  // Once more: it may have become a request like any other again between the two looks.
+  return (await isWaiting()) || (await isThere(begunPath(paths, requestId))) || (await isWaiting());
 }
 
 /** Takes a request back, so that nobody will act on it, nor after a power cut. False when somebody has begun to, or has done it. */

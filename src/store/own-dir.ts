@@ -6,6 +6,9 @@ import { PosteError } from '../domain/errors.js';
 import { printable } from '../domain/printable.js';
 import { makeDirs, syncNewDirs, systemCode } from './files.js';
 
+/** A folder that goes under each of them is not a session's that was forgotten. */
+const MOST_TRIES = 3;
+
 /** Why a directory is not for poste to use, and what to do about it. */
 export interface DirFault {
   readonly what: string;
@@ -21,6 +24,18 @@ export async function makeDir(path: string): Promise<void> {
   const first = makeDirs(path, 0o700);
   if (first === undefined) await isOwnDir(path);
   else await syncNewDirs(path, first);
+}
+
+/** Makes directories of a session, and something in them: again when they went meanwhile, with a session that was forgotten. As {@link makeDir}. */
+export async function inDirs<T>(paths: readonly string[], make: () => Promise<T>): Promise<T> {
+  for (let left = MOST_TRIES; ; left -= 1) {
+    try {
+      for (const path of paths) await makeDir(path);
+      return await make();
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT' || left === 1) throw error;
+    }
+  }
 }
 
 /**

@@ -1,8 +1,9 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Answer, Request } from '../../src/domain/requests.js';
+import { startWorker } from '../../src/session/worker-process.js';
 import { answerRequest, begin, isPending, pendingIds, readRequest, submit, takeAnswer, unbegin, withdraw } from '../../src/store/inbox.js';
 import { sessionPaths, type SessionPaths } from '../../src/store/paths.js';
 import { seal } from '../../src/store/sealed.js';
@@ -105,6 +106,49 @@ test('one that an owner has begun with is taken back no more, answered or not; o
   await begin(paths, other);
   await unbegin(paths, other);
   expect([await withdraw(paths, other), await begin(paths, other), await pendingIds(paths)]).toEqual([true, false, []]);
+});
+
+test('#47 a request whose folder goes with a forgotten session, while it is written, is in the one after it', async () => {
+  await submit(paths, PAUSE);
+  const handle = await open(home);
+  await handle.close();
+  const prototype = Object.getPrototypeOf(handle) as FileHandle;
+  const { datasync } = prototype;
+  const sync = vi.spyOn(prototype, 'datasync').mockImplementationOnce(async function (this: FileHandle) {
+    await Reflect.apply(datasync, this, []);
+    await rename(paths.dir, `${paths.dir}.gone`);
+  });
+  try {
+    const id = await submit(paths, PAUSE);
+    expect(await pendingIds(paths)).toEqual([id]);
+  } finally {
+    sync.mockRestore();
+  }
+});
+
+test('#47 and a worker that is started then is started all the same', async () => {
+  await mkdir(dirname(paths.dir), { mode: 0o700 });
+  const handle = await open(home);
+  await handle.close();
+  const prototype = Object.getPrototypeOf(handle) as FileHandle;
+  const sync = vi.spyOn(prototype, 'sync').mockImplementationOnce(() => rename(paths.dir, `${paths.dir}.gone`));
+  try {
+    const { pid, exited } = await startWorker(home, 's', paths, false);
+    expect(pid).toBeGreaterThan(0);
+    await exited;
+    expect(sync).toHaveBeenCalledTimes(2);
+  } finally {
+    sync.mockRestore();
+  }
+});
+
+test('a request is pending also at the moment at which it could not be carried out', async () => {
+  const id = await submit(paths, PAUSE);
+  for (let round = 0; round < 2000; round += 1) {
+    await begin(paths, id);
+    const [isSeen] = await Promise.all([isPending(paths, id), unbegin(paths, id)]);
+    expect(isSeen).toBe(true);
+  }
 });
 
 test('half-written requests are not seen', async () => {
