@@ -183,9 +183,9 @@ function endOf(shell: ChildProcess): Promise<HookExit> {
 
 /** Ends a hook's process group: SIGTERM to all, a grace for those that clean up, SIGKILL to the rest. The number stays the group's for as long as it has a member. */
 export async function endHook(group: number): Promise<void> {
-  const deadline = Date.now() + KILL_GRACE;
+  const deadline = performance.now() + KILL_GRACE;
   let alive = signalGroup(group, 'SIGTERM');
-  while (alive && Date.now() < deadline) {
+  while (alive && performance.now() < deadline) {
     await delay(20);
     alive = signalGroup(group, 0);
   }

@@ -51,7 +51,11 @@ export class Lease implements Ownership {
   }
 
   release(): Promise<void> {
-    this.#released ??= this.#release();
+    this.#released ??= this.#release().catch((error: unknown) => {
+      // Whoever asks again tries again.
+      this.#released = null;
+      throw error;
+    });
     return this.#released;
   }
 

@@ -2,7 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { runHook, type HookRequest, type HookResult } from '../../src/delivery/hook.js';
 import { until } from '../support/wait.js';
 
@@ -46,6 +46,16 @@ it('#90 a hook that hangs is stopped with everything it started', async () => {
   expect(result).toMatchObject({ ok: false, exit: { kind: 'timeout', afterMs: 300 } });
   const child = (await readFile(join(cwd, 'child'), 'utf8')).trim();
   await until('the child to be gone', () => !isRunning(child));
+});
+
+it('#90 a hook that hangs is stopped in time, though the clock is set back meanwhile', async () => {
+  const clock = vi.spyOn(Date, 'now').mockReturnValue(0);
+  try {
+    const result = await run(`trap '' TERM; while :; do sleep 1; done`, { timeoutMs: 300 });
+    expect(result).toMatchObject({ ok: false, exit: { kind: 'timeout' } });
+  } finally {
+    clock.mockRestore();
+  }
 });
 
 it('a hook that is stopped may clean up first', async () => {

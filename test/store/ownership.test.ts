@@ -56,6 +56,17 @@ test('a session has no owner, then one, then none again; each owner has its own 
   expect((await mustTake()).gen).toBe(2);
 });
 
+test('a session that could not be given back is given back when that is asked for again', async () => {
+  const first = await mustTake();
+  await rm(paths.owner);
+  await mkdir(paths.owner);
+  await expect(first.release()).rejects.toThrow();
+  expect(await readOwner(paths)).toMatchObject({ kind: 'live' });
+  await rmdir(paths.owner);
+  await first.release();
+  expect(await readOwner(paths)).toEqual({ kind: 'none' });
+});
+
 test('whoever only looks changes nothing', async () => {
   await leftBy(DEAD);
   const before = await readdir(home, { recursive: true });
