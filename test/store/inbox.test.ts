@@ -113,7 +113,7 @@ test('#47 a request whose folder goes with a forgotten session, while it is writ
   const handle = await open(home);
   await handle.close();
   const prototype = Object.getPrototypeOf(handle) as FileHandle;
-  const { datasync } = prototype;
+  const datasync = Reflect.get<FileHandle, 'datasync'>(prototype, 'datasync');
   const sync = vi.spyOn(prototype, 'datasync').mockImplementationOnce(async function (this: FileHandle) {
     await Reflect.apply(datasync, this, []);
     await rename(paths.dir, `${paths.dir}.gone`);

@@ -199,17 +199,16 @@ test.each([
     const synced = expect(part.file.sync()).rejects.toMatchObject({ code: 'io' });
     await vi.waitUntil(() => sync.mock.calls.length === 1);
     if (failures > 0) {
-      const { write, writev } = prototype;
+      const write = Reflect.get<FileHandle, 'write'>(prototype, 'write');
       const spy =
         failures === 1
           ? vi.spyOn(prototype, 'writev').mockRejectedValueOnce(broken)
           : vi.spyOn(prototype, 'write').mockImplementationOnce(async function (this: FileHandle, bytes: unknown) {
-              await Reflect.apply(write, this, [(bytes as Buffer).subarray(0, 5)]);
+              await (Reflect.apply(write, this, [(bytes as Buffer).subarray(0, 5)]) as Promise<unknown>);
               throw broken;
-            } as typeof write);
+            });
       await expect(part.file.write([Buffer.alloc(10)], 100)).rejects.toMatchObject({ code: 'io' });
       spy.mockRestore();
-      expect(prototype).toMatchObject({ write, writev });
     }
     fail(broken);
     await synced;
