@@ -25,7 +25,7 @@ test.skipIf(tmuxMissing)(`a narrow terminal still shows how far it is, how fast 
   await using origin = await startOrigin(() => slowly);
   await home.run(['start', origin.at('/a-film-with-a-long-name.mkv')]);
   await using terminal = await startTerminal('poste attach', { env: home.env, cwd: home.cwd, columns: 42 });
-  await terminal.shows(/a-.*\d+ %  [\d.]+ [KM]iB\/s  \d+s$/m);
+  await terminal.shows(/a-.*\d+ % {2}[\d.]+ [KM]iB\/s {2}\d+s$/m);
 });
 
 test.skipIf(tmuxMissing)(`Ctrl-C detaches and says how to come back; the transfer goes on; attach comes back ${where}`, async () => {
