@@ -4,7 +4,8 @@ import { isSettled, type Reason, type ReasonCode, type Task, type TaskSpec } fro
 /** A server serves us only so many connections at once, or all sessions together ask it for no more. */
 export interface HostLimit {
   readonly origin: string;
-  readonly whose: 'server' | 'budget';
+  /** `budget`: of one session; `shared`: what others have of it is taken off. */
+  readonly whose: 'server' | 'budget' | 'shared';
   readonly most: number;
   /** Epoch milliseconds: from then on more is tried again. */
   readonly until: number;
@@ -35,8 +36,10 @@ export interface ScheduleInput {
 /** What the worker does next. */
 export interface Schedule {
   readonly start: readonly Task[];
-  /** What else could start at once, if more might run at once, in order. */
+  /** What else could start at once, if more might run at once, here or at its server, in order. */
   readonly ready: readonly Task[];
+  /** How many more might run at once, if it were for their servers. */
+  readonly free: number;
   readonly stop: readonly { readonly task: Task; readonly reasons: readonly Reason[] }[];
   /** Tasks whose reasons for not running are not those that the journal tells. */
   readonly wait: readonly { readonly task: Task; readonly reasons: readonly Reason[] }[];
@@ -65,6 +68,9 @@ export function schedule(input: ScheduleInput): Schedule {
   const count = (limit: HostLimit | null): void => {
     if (limit !== null) atHost.set(limit.origin, (atHost.get(limit.origin) ?? 0) + 1);
   };
+  const tell = (task: Task, reasons: readonly Reason[]): void => {
+    if (!isTold(task, reasons)) wait.push({ task, reasons: reasons.map((reason) => keepSince(task, reason)) });
+  };
   for (const number of running) {
     const task = session.tasks.get(number);
     if (task !== undefined && !putAway.has(number)) count(hostLimit(task));
@@ -83,7 +89,7 @@ export function schedule(input: ScheduleInput): Schedule {
     if (running.has(task.number)) {
       if (unmet.length > 0) stop.push({ task, reasons: unmet });
       // Only where `jobs` was lowered meanwhile are there more than places.
-      else if (!putAway.has(task.number) && (kept += 1) > places) stop.push({ task, reasons: [jobsReason(session.settings.jobs, now)] });
+      else if (!putAway.has(task.number) && (kept += 1) > places) stop.push({ task, reasons: [jobsReason(session.settings.jobs, places, now)] });
       continue;
     }
     const other = otherReason(task);
@@ -91,26 +97,29 @@ export function schedule(input: ScheduleInput): Schedule {
     // Told before, it is among the task's own already.
     const fresh = other === null || timed.some((reason) => isSame(reason, other)) ? [] : [other];
     const reasons = [...timed, ...fresh, ...unmet];
-    const limit = reasons.length === 0 && slots > 0 ? hostLimit(task) : null;
-    if (limit !== null && (atHost.get(limit.origin) ?? 0) >= limit.most) {
-      // Those whose turn it would be are told; a long queue behind them is not.
-      if (turnedAway >= slots) {
-        ready.push(task);
-        continue;
-      }
-      turnedAway += 1;
-      reasons.push(limitReason(limit, now));
-    }
     for (const { nextCheckAt } of reasons) nextAt = Math.min(nextAt, nextCheckAt ?? nextAt);
     if (reasons.length > 0) {
-      if (!isTold(task, reasons)) wait.push({ task, reasons: reasons.map((reason) => keepSince(task, reason)) });
-    } else if (slots > 0) {
+      tell(task, reasons);
+      continue;
+    }
+    const limit = slots > 0 || task.state.kind === 'waiting' ? hostLimit(task) : null;
+    const isFull = limit !== null && (atHost.get(limit.origin) ?? 0) >= limit.most;
+    if (slots > 0 && !isFull) {
       slots -= 1;
       count(limit);
       start.push(task);
-    } else ready.push(task);
+      continue;
+    }
+    ready.push(task);
+    const isTurnedAway = isFull && turnedAway < slots;
+    if (isTurnedAway) {
+      turnedAway += 1;
+      nextAt = Math.min(nextAt, limit.until);
+    }
+    // Those whose turn it would be are told, and those who were told what is no more; a long queue behind them is not.
+    if (isTurnedAway || task.state.kind === 'waiting') tell(task, [isFull ? limitReason(limit, now) : jobsReason(session.settings.jobs, places, now)]);
   }
-  return { start, ready, stop, wait, giveUp, nextAt: nextAt === Number.POSITIVE_INFINITY ? null : nextAt };
+  return { start, ready, free: slots, stop, wait, giveUp, nextAt: nextAt === Number.POSITIVE_INFINITY ? null : nextAt };
 }
 
 function inOrder(session: Session): Task[] {
@@ -127,12 +136,16 @@ function timedReasons(task: Task, now: number): Reason[] {
 }
 
 function limitReason({ origin, whose, most, until }: HostLimit, now: number): Reason {
-  const message = whose === 'server' ? `${origin} serves no more than ${most} of our connections at once` : `other sessions download from ${origin}; together they keep to one limit`;
-  return { code: 'host-limit', message, since: now, nextCheckAt: until };
+  const messages = {
+    server: `${origin} serves no more than ${most} of our connections at once`,
+    budget: `${origin} is asked for no more than ${most} files at once`,
+    shared: `other sessions download from ${origin}; together they keep to one limit`,
+  };
+  return { code: 'host-limit', message: messages[whose], since: now, nextCheckAt: until };
 }
 
-function jobsReason(jobs: number, now: number): Reason {
-  return { code: 'jobs-limit', message: `no more than ${jobs} at once are wanted`, since: now, nextCheckAt: null };
+function jobsReason(jobs: number, places: number, now: number): Reason {
+  return { code: 'jobs-limit', message: `no more than ${places} at once are ${places < jobs ? 'possible here' : 'wanted'}`, since: now, nextCheckAt: null };
 }
 
 function isSame(one: Reason, other: Reason): boolean {

@@ -29,7 +29,7 @@ export class ConnectionBudget {
   downloads(origin: string, jobs: number, now: number): HostLimit | null {
     const elsewhere = this.#elsewhere.get(origin) ?? NOTHING_HELD;
     const most = allowedDownloads(this.#budget, jobs, elsewhere);
-    return most >= jobs ? null : { origin, most, until: now + LOOK_MS, whose: 'budget' };
+    return most >= jobs ? null : { origin, most, until: now + LOOK_MS, whose: elsewhere.downloads === 0 ? 'budget' : 'shared' };
   }
 
   /** While there are transfers: tells and learns every second. */

@@ -32,6 +32,7 @@ import { expire } from './expiry.js';
 import { Gates } from './gates.js';
 import { HookRuns } from './hook-runs.js';
 import { HostPauses } from './host-pauses.js';
+import { ReadyLine } from './ready-line.js';
 import { Transfers } from './transfers.js';
 
 export interface Work {
@@ -96,8 +97,8 @@ class Shift {
   readonly #hooks: HookRuns;
   readonly #end: AbortSignal;
   readonly #mostTasks: number;
-  /** What the last look at everything found ready to start, and no place for; the first one last. */
-  #ready: Task[] = [];
+  /** What the last look at everything found ready to start. */
+  #ready = new ReadyLine();
   /** How long after a transfer's end everything is looked at again. */
   #restMs = LEAST_REST_MS;
   #look: NodeJS.Timeout | null = null;
@@ -200,13 +201,15 @@ class Shift {
     const now = Date.now();
     const began = performance.now();
     const plan = this.#plan(now);
+    // While the plan is carried out nothing starts by the one before.
+    this.#ready = new ReadyLine();
     this.#restMs = Math.min(LONGEST_REST_MS, Math.max(LEAST_REST_MS, REST * (performance.now() - began)));
     await Promise.all([...plan.giveUp, ...plan.stop.map(({ task }) => task)].map((task) => this.#transfers.stop(task.number)));
     if (plan.giveUp.length > 0) await journal.commit(() => plan.giveUp.map((task) => ({ type: 'task.failed', task: task.number, error: errorInfo(gaveUp(task)) })));
     const waits = [...plan.stop, ...plan.wait];
     if (waits.length > 0) await journal.commit(() => waits.map(({ task, reasons }) => ({ type: 'task.waiting', task: task.number, reasons })));
-    for (const task of plan.start) this.#transfers.start(task);
-    this.#ready = plan.ready.toReversed();
+    this.#ready = new ReadyLine([...plan.start, ...plan.ready]);
+    this.#startReady();
     // A transfer that has told of its end has still to put its secrets away: killed before, the session must not look settled.
     if (this.#transfers.running.size === 0) await settleSession(this.#owned);
     this.#hooks.runDue(this.#session(), now);
@@ -236,17 +239,14 @@ class Shift {
   #startReady(): void {
     const { journal, ownership } = this.#owned;
     if (this.#isOver || this.#end.aborted || ownership.lost.aborted || journal.failure !== null) return;
-    const { tasks } = this.#session();
-    for (let next = this.#ready.pop(); next !== undefined; next = this.#ready.pop()) {
-      // One that has changed is the next look's.
-      if (tasks.get(next.number) !== next) continue;
-      const { start, ready, wait } = this.#plan(Date.now(), [next]);
-      for (const task of start) this.#transfers.start(task);
-      // One that its server has no place for is told so at the next look; so are those behind it.
-      if (ready.length === 0 && !wait.some(({ reasons }) => reasons.some(({ code }) => code === 'host-limit'))) continue;
-      this.#ready.push(next);
-      return;
-    }
+    this.#ready.offer(({ number }) => {
+      // It may have changed since, if only in what it is told to wait for.
+      const task = this.#session().tasks.get(number);
+      const { start, ready, free } = this.#plan(Date.now(), task === undefined ? [] : [task]);
+      for (const each of start) this.#transfers.start(each);
+      if (ready.length === 0) return 'taken';
+      return free > 0 ? 'passed' : 'kept';
+    });
   }
 
   #lookSoon(): void {

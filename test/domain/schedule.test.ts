@@ -52,16 +52,22 @@ describe('what the worker does next', () => {
 
   it('tells of a full server those whose turn it would be, and not the queue behind them', () => {
     const session = sessionAfter(CREATED, ...[1, 2, 3, 4, 5, 6, 7, 8].map((number) => addedTask(number)));
-    const hostLimit = () => ({ origin: 'https://example.org', whose: 'budget' as const, most: 1, until: 60 });
+    const hostLimit = () => ({ origin: 'https://example.org', whose: 'shared' as const, most: 1, until: 60 });
     const plan = planned({ session, hostLimit });
-    expect([numbers(plan.start), plan.wait.map(({ task }) => task.number), numbers(plan.ready)]).toEqual([[1], [2, 3], [4, 5, 6, 7, 8]]);
+    expect([numbers(plan.start), plan.wait.map(({ task }) => task.number), numbers(plan.ready), plan.free]).toEqual([[1], [2, 3], [2, 3, 4, 5, 6, 7, 8], 2]);
     expect(plan.wait[0]?.reasons).toMatchObject([{ code: 'host-limit', message: expect.stringMatching(/^other sessions download from https:\/\/example\.org/) as string }]);
+  });
+
+  it('of a limit of its own it does not say that other sessions have a part in it', () => {
+    const session = sessionAfter(CREATED, addedTask(1), addedTask(2));
+    const plan = planned({ session, hostLimit: () => ({ origin: 'https://example.org', whose: 'budget', most: 1, until: 60 }) });
+    expect(plan.wait[0]?.reasons).toMatchObject([{ code: 'host-limit', message: 'https://example.org is asked for no more than 1 files at once' }]);
   });
 
   it('leaves alone what is paused, settled, or waits for a person', () => {
     const needsUrl: EventBody = { type: 'task.waiting', task: 2, reasons: [{ code: 'needs-url', message: 'm', since: 0, nextCheckAt: null }] };
     const session = sessionAfter(CREATED, addedTask(1, {}, true), addedTask(2), needsUrl, addedTask(3), ...finished(3));
-    expect(planned({ session })).toEqual({ start: [], ready: [], stop: [], wait: [], giveUp: [], nextAt: null });
+    expect(planned({ session })).toEqual({ start: [], ready: [], free: 3, stop: [], wait: [], giveUp: [], nextAt: null });
   });
 
   it('waits for a back-off, and looks again when it ends', () => {
@@ -140,6 +146,22 @@ describe('reasons for waiting', () => {
     const session = sessionAfter(CREATED, addedTask(1), { type: 'task.waiting', task: 1, reasons: [OFFLINE] });
     const [wait] = planned({ session, conditionReasons: () => [{ ...OFFLINE, message: 'other words', since: 40 }] }).wait;
     expect(wait?.reasons).toMatchObject([{ message: 'other words', since: 5 }]);
+  });
+
+  it('that are over give way to the one that is left: no place', () => {
+    const session = sessionAfter(CREATED, addedTask(1), addedTask(2), { type: 'task.waiting', task: 2, reasons: [OFFLINE] }, addedTask(3));
+    const running = new Set([1]);
+    expect(planned({ session, running, mostTasks: 1 }).wait).toMatchObject([{ task: { number: 2 }, reasons: [{ code: 'jobs-limit', since: 50 }] }]);
+    const told = sessionAfter(CREATED, addedTask(1), addedTask(2), { type: 'task.waiting', task: 2, reasons: planned({ session, running, mostTasks: 1 }).wait[0]?.reasons ?? [] });
+    expect(planned({ session: told, running, mostTasks: 1, now: 60 })).toMatchObject({ wait: [], ready: [{ number: 2 }] });
+  });
+
+  it('that a server is full stands as long as it is, whether there is a place or not', () => {
+    const hostLimit = () => ({ origin: 'https://example.org', whose: 'server' as const, most: 1, until: 60 });
+    const session = sessionAfter(CREATED, addedTask(1), addedTask(2));
+    const [full] = planned({ session, running: new Set([1]), hostLimit }).wait;
+    const told = sessionAfter(CREATED, addedTask(1), addedTask(2), { type: 'task.waiting', task: 2, reasons: full?.reasons ?? [] });
+    expect(planned({ session: told, running: new Set([1]), hostLimit, mostTasks: 1 }).wait).toEqual([]);
   });
 
   it('settle: a plan that was carried out leaves nothing more to be told', () => {

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { content, serve, sha256, startOrigin } from '../support/origin.js';
+import { content, makeHold, serve, sha256, startOrigin } from '../support/origin.js';
 import { makeHome } from '../support/poste.js';
 import { until } from '../support/wait.js';
 
@@ -84,4 +84,17 @@ test('#52 #62 one task that cannot be written fails with the path named, and the
   const { tasks } = await home.status();
   expect(tasks.map(({ state }) => state)).toEqual(['finished', 'failed', 'finished']);
   expect(tasks[1]?.error?.message).toContain(join(home.sessionDir(), 'parts', '2.1.part'));
+});
+
+test('files of a server that is asked for one at a time come in their order, and one that is given priority is the next', async () => {
+  await using home = await makeHome();
+  const hold = makeHold(1000);
+  await using origin = await startOrigin(({ path }) => serve(file.subarray(0, 100_000), { etag: '"a"', ...(path === '/3.bin' ? { hold } : {}) }));
+  const urls = Array.from({ length: 10 }, (_, n) => origin.at(`/${n + 1}.bin`));
+  await home.run(['start', '--jobs', '3', '--connections', '1', ...urls], { env: { POSTE_CONNECTIONS_PER_HOST: '1' } });
+  await until('the third', () => origin.log.length === 3);
+  expect((await home.run(['set', '8', '--priority', 'high'])).code).toBe(0);
+  hold.release();
+  expect((await home.run(['attach'])).code).toBe(0);
+  expect(origin.log.map(({ path }) => path)).toEqual([1, 2, 3, 8, 4, 5, 6, 7, 9, 10].map((n) => `/${n}.bin`));
 });
