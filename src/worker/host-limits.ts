@@ -16,7 +16,7 @@ export class HostLimits {
   readonly #unitMs: number;
   readonly #budget: ConnectionBudget;
   readonly #limits = new Map<string, HostLimit>();
-  /** Which task of an origin brought bytes last, and when. */
+  /** Which task of an origin brought bytes last, and when: milliseconds, monotonic. */
   readonly #served = new Map<string, { task: number; at: number }>();
 
   constructor(unitMs: number, budget: ConnectionBudget) {
@@ -24,13 +24,13 @@ export class HostLimits {
     this.#budget = budget;
   }
 
-  served(task: Task, now: number): void {
-    this.#served.set(originOfTask(task), { task: task.number, at: now });
+  served(task: Task, at: number): void {
+    this.#served.set(originOfTask(task), { task: task.number, at });
   }
 
   /**
-   * A try of `task`, begun at `startedAt`, was turned down while so many `others` of its origin are under way. True when that is the server's
-   * limit and no failure: at most as many as it still serves are under way from then on.
+   * A try of `task`, begun at `startedAt` (monotonic; `now` is epoch milliseconds), was turned down while so many `others` of its origin are
+   * under way. True when that is the server's limit and no failure: at most as many as it still serves are under way from then on.
    */
   turnedDown(task: Task, { startedAt, others, now }: { startedAt: number; others: number; now: number }): boolean {
     const origin = originOfTask(task);

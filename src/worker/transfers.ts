@@ -31,7 +31,7 @@ const OF_THE_NETWORK: ReadonlySet<ErrorCode> = new Set(['network', 'dns', 'proxy
 
 interface Running {
   readonly origin: string;
-  /** Epoch milliseconds. */
+  /** Milliseconds, monotonic. */
   readonly startedAt: number;
   /** What the transfer began with and cannot change under way. */
   readonly basis: string;
@@ -125,7 +125,7 @@ export class Transfers {
         if (this.#running.size === 0) void this.budget.end();
         this.#context.onEnd();
       });
-    this.#running.set(task.number, { basis: basisOf(task), origin: originOfTask(task), startedAt: Date.now(), abort, ended });
+    this.#running.set(task.number, { basis: basisOf(task), origin: originOfTask(task), startedAt: performance.now(), abort, ended });
   }
 
   /** Resolves when the task's request is torn down and its bytes are synced. Never rejects. */
@@ -190,7 +190,7 @@ export class Transfers {
         verifying: () => tell({ type: 'task.verifying', task: number }),
         progress: (now) => {
           this.#live.update(number, now);
-          this.limits.served(task, Date.now());
+          this.limits.served(task, performance.now());
         },
       },
       this.#network,
@@ -262,7 +262,7 @@ export class Transfers {
     if (task.spec.retries !== null && fruitless > task.spec.retries) return { type: 'task.failed', task: task.number, error: exhausted(error, fruitless) };
     const now = Date.now();
     const by = outcome.unreached ? 'unreached' : OF_THE_NETWORK.has(error.code) ? 'network' : 'other';
-    this.networkWatch.failed(task.number, { triedAt: this.#running.get(task.number)?.startedAt ?? now, by });
+    this.networkWatch.failed(task.number, { triedAt: this.#running.get(task.number)?.startedAt ?? performance.now(), by });
     // "Retry-After: 0" asks for nothing: taken at its word it would be a request after the other, for ever.
     const asked = retryAfterMs === 0 ? null : retryAfterMs;
     const delay =
