@@ -1,5 +1,6 @@
 import { EXIT_CODE, PosteError } from '../domain/errors.js';
 import type { Session } from '../domain/session.js';
+import { timerMs } from '../domain/timer.js';
 import { follow, type Following, type Observation } from '../session/follow.js';
 import type { ProgressView } from './progress-view.js';
 
@@ -25,7 +26,7 @@ export async function observe(
     ended ??= why;
     abort.abort();
   };
-  const timer = timeoutMs === null ? null : setTimeout(end, timeoutMs, 'timeout');
+  const timer = timeoutMs === null ? null : setTimeout(end, timerMs(timeoutMs), 'timeout');
   for (const signal of SIGNALS) process.on(signal, end);
   let lastSeq = 0;
   try {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeHookExit, type HookExit } from '../domain/delivery.js';
 import { printable } from '../domain/printable.js';
+import { timerMs } from '../domain/timer.js';
 import { removeIfThere } from '../store/files.js';
 
 /** Bytes of a hook's output that are kept, the last ones. */
@@ -19,8 +20,6 @@ const STANDSTILL = 10;
 const MOST_LOOKS = 20;
 /** Milliseconds between SIGTERM and SIGKILL. */
 const KILL_GRACE = 2000;
-/** Milliseconds; setTimeout fires at once beyond it. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 /** The same process runs the command once it is given a line, and nothing at all when there is none. */
 const ONCE_ANNOUNCED = 'IFS= read -r go <&3 || exit; exec 3<&-; exec /bin/sh -c "$1"';
 
@@ -99,7 +98,7 @@ async function runShell({ command, cwd, env, folder, stdin, timeoutMs, announce,
     const ended = endOf(shell);
     await begin(shell, announce);
     const limit = new AbortController();
-    const tooLate = delay(Math.min(timeoutMs, LONGEST_TIMER), 'stop' as const, { signal: AbortSignal.any([signal, limit.signal]) });
+    const tooLate = delay(timerMs(timeoutMs), 'stop' as const, { signal: AbortSignal.any([signal, limit.signal]) });
     const exit = await Promise.race([ended, tooLate.catch(() => 'stop' as const)]);
     limit.abort();
     if (exit !== 'stop') return exit;

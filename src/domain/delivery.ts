@@ -10,6 +10,11 @@ export function hookRetryDelay(failures: number): number | null {
   return failures > HOOK_RETRIES ? null : HOOK_RETRY_BASE * 2 ** Math.max(0, failures - 1);
 }
 
+/** Whether a hook's time has come. One that is further away than any repetition is of a clock that was set back since: it has. */
+export function isHookDue(notBefore: number, now: number): boolean {
+  return notBefore <= now || notBefore - now > HOOK_RETRY_BASE * 2 ** HOOK_RETRIES;
+}
+
 /** One id for all runs of a hook that fell due once. `seq` grows each time that it falls due; `task` is `null` for the session's own. */
 export function hookEventId(id: string, task: number | null, seq: number): string {
   return task === null ? `${id}:${seq}` : `${id}:${task}:${seq}`;

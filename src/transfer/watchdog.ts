@@ -1,3 +1,5 @@
+import { timerMs } from '../domain/timer.js';
+
 /** Fewer bytes than this in a whole window are as good as none: a byte every ten seconds never ends. */
 const TRICKLE = 1024;
 
@@ -59,6 +61,6 @@ export class Watchdog {
       this.#bark();
       return;
     }
-    this.#timer = setTimeout(() => this.#watch(), Math.ceil(left));
+    this.#timer = setTimeout(() => this.#watch(), timerMs(Math.ceil(left)));
   }
 }

@@ -1,4 +1,4 @@
-import { hookEnvironment, hookEventId, hookInput, hookRetryDelay, type HookFacts } from '../domain/delivery.js';
+import { hookEnvironment, hookEventId, hookInput, hookRetryDelay, isHookDue, type HookFacts } from '../domain/delivery.js';
 import { errorInfo } from '../domain/errors.js';
 import type { EventBody } from '../domain/events.js';
 import { hookPending, type Session } from '../domain/session.js';
@@ -62,7 +62,7 @@ export class HookRuns {
 
   #isDue(key: number, hook: HookState, now: number): boolean {
     if (this.#running.has(key) || this.#stop.signal.aborted) return false;
-    return hook.kind === 'running' || (hook.kind === 'due' && hook.notBefore <= now);
+    return hook.kind === 'running' || (hook.kind === 'due' && isHookDue(hook.notBefore, now));
   }
 
   /** A run never rejects: what keeps it from being told is a journal that cannot be written, and that ends the worker's loop. */

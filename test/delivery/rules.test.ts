@@ -9,6 +9,7 @@ import {
   hookEventId,
   hookInput,
   hookRetryDelay,
+  isHookDue,
   type HookFacts,
 } from '../../src/domain/delivery.js';
 import type { Session } from '../../src/domain/session.js';
@@ -32,6 +33,10 @@ const FACTS: HookFacts = {
 
 it('#90 a hook that fails is run again five times, after 1 s and then twice as long each time', () => {
   expect([1, 2, 3, 4, 5, 6, 7].map(hookRetryDelay)).toEqual([1000, 2000, 4000, 8000, 16_000, null, null]);
+});
+
+it('#44 a hook is not kept waiting by a clock that was set back', () => {
+  expect([isHookDue(1000, 1000), isHookDue(17_000, 1000), isHookDue(3_600_000, 1000)]).toEqual([true, false, true]);
 });
 
 it('no variable of the worker reaches a hook but those a shell needs', () => {

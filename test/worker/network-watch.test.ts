@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Reason, Task } from '../../src/domain/task.js';
 import { NetworkWatch } from '../../src/worker/network-watch.js';
 import { addedTask, CREATED, sessionAfter } from '../support/sessions.js';
@@ -16,7 +16,10 @@ test('#44 the network is back, and the clock is set back an hour: what fails aft
   watch.look([], () => ({}));
   expect(watch.isOver(task, BACKOFF)).toBe(true);
   const real = Date.now;
-  using _clock = vi.spyOn(Date, 'now').mockImplementation(() => real() - HOUR);
+  const clock = vi.spyOn(Date, 'now').mockImplementation(() => real() - HOUR);
+  onTestFinished(() => {
+    clock.mockRestore();
+  });
   watch.failed(1, { triedAt: performance.now(), by: 'network' });
   expect(watch.isOver(task, BACKOFF)).toBe(false);
   watch.stop();
