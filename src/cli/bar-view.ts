@@ -40,13 +40,15 @@ export function barView(stream: NodeJS.WriteStream): ProgressView {
   const bars: cliProgress.SingleBar[] = [];
   let session: Session | null = null;
   let progress: Progress | null = null;
+  let isPainted = true;
 
   // A line above the bars is written over one of them: what it does not cover must go.
   const log = (line: string): void => {
     multibar.log(`${fit(line, stream.columns)}${ERASE_TO_END_OF_LINE}\n`);
   };
   const paint = (): void => {
-    if (session === null) return;
+    if (session === null || isPainted) return;
+    isPainted = true;
     const rows = rowsFor(session, progress, Math.max(1, stream.rows - 2), stream.columns);
     while (bars.length > rows.length) {
       const last = bars.pop();
@@ -59,8 +61,11 @@ export function barView(stream: NodeJS.WriteStream): ProgressView {
     });
   };
 
+  // A look at all tasks for each event of a replay would take hours.
+  const painting = setInterval(paint, 1000 / REPAINTS_PER_SECOND);
   return {
     show: (observation) => {
+      isPainted = false;
       if (observation.kind === 'snapshot') {
         session = observation.view.session;
         progress = observation.view.progress;
@@ -73,9 +78,10 @@ export function barView(stream: NodeJS.WriteStream): ProgressView {
         session = observation.session;
         progress = observation.progress;
       }
-      paint();
     },
     end: () => {
+      clearInterval(painting);
+      paint();
       multibar.update();
       multibar.stop();
     },

@@ -1,8 +1,8 @@
 import type { Session } from '../domain/session.js';
 import type { Asking } from '../session/ask.js';
-import { Claimer } from '../session/claim.js';
+import { Claimer, forgetIfDone } from '../session/claim.js';
 import { haveOutcome, outcomeCode } from '../session/outcome.js';
-import { requireSession } from '../session/read.js';
+import { readSession } from '../session/read.js';
 import type { Started } from '../session/start.js';
 import { textView } from './attach.js';
 import { ClaimArrivals } from './claim-arrivals.js';
@@ -36,7 +36,8 @@ export async function waitAndClaim(
     output.note(`detached; session ${asking.id} goes on. Come back with: poste attach --id ${asking.id}`);
     return endedCode(observed.ended, 'wait');
   }
-  const after = await requireSession(asking.home, asking.id);
+  // Its worker may have forgotten it with the last claim, as it was asked to.
+  const after = (await readSession(asking.home, asking.id)) ?? { ...started.view, session: observed.session };
   const mine = numbers.flatMap((number) => after.session.tasks.get(number) ?? []);
   const outcome = outcomeCode(after.session, mine);
   if (output.json) {
@@ -48,6 +49,7 @@ export async function waitAndClaim(
     if (claimed !== null) reportClaimed(asking.id, claimed, output);
     else if (mine.some(({ state }) => state.kind === 'finished')) output.note(`ready; take it with: poste claim --id ${asking.id}`);
   }
+  if (claimed !== null && after.session.forgetting !== null) await forgetIfDone({ ...asking, needsWorker: false });
   return outcome !== 0 ? outcome : claimed === null ? 0 : claimCode(claimed);
 }
 

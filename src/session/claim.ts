@@ -1,9 +1,9 @@
 import { dirname } from 'node:path';
 import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
 import { isOver, type Session } from '../domain/session.js';
-import type { SessionEvent } from '../domain/events.js';
 import { selectTasks } from '../domain/select.js';
 import { isSettled, type Task } from '../domain/task.js';
+import { timerMs } from '../domain/timer.js';
 import { claimTask } from '../delivery/claim.js';
 import { isFirstToHear, settle, type Settling } from '../delivery/settle.js';
 import { namesOneFile, refuseInside, resolveDestination, type OnConflict } from '../delivery/destination.js';
@@ -12,6 +12,7 @@ import { receiptPath } from '../store/paths.js';
 import { ask, type Asking } from './ask.js';
 import { ClaimRecord } from './claim-record.js';
 import { follow } from './follow.js';
+import { hasOutcome } from './outcome.js';
 import { noSession, readSession, requireSession } from './read.js';
 
 export interface ClaimChoices {
@@ -67,7 +68,6 @@ export async function claim(asking: Asking, request: ClaimRequest, onClaimed: (f
   }
   const claimer = new Claimer(asking, request, onClaimed);
   await claimer.take(chosen);
-  // `forget --when-done` waits for the last file to be taken; without a worker nobody else would notice.
   if (claimer.claimed.length > 0 && session.forgetting !== null) await forgetIfDone(asking);
   return claimer;
 }
@@ -104,7 +104,8 @@ export class Claimer implements Claimed {
   }
 }
 
-async function forgetIfDone(asking: Asking): Promise<void> {
+/** `forget --when-done` waits for the last file to be taken; without a worker nobody but who took it would notice. */
+export async function forgetIfDone(asking: Asking): Promise<void> {
   const view = await readSession(asking.home, asking.id);
   if (view !== null && isOver(view.session)) await ask(asking, { kind: 'forget', mode: 'when-done', purge: false });
 }
@@ -180,26 +181,22 @@ function settling(asking: Asking, record: ClaimRecord, task: number): Settling {
 }
 
 async function waitForOutcome(asking: Asking, { names, timeoutMs }: ClaimRequest): Promise<void> {
-  const signal = timeoutMs === null ? new AbortController().signal : AbortSignal.timeout(timeoutMs);
-  const following = follow({ asking, since: 'now', revive: true, signal });
-  for (let step = await following.next(); step.done !== true; step = await following.next()) {
-    const { value } = step;
-    if (value.kind !== 'event' && value.kind !== 'snapshot') continue;
-    const session = value.kind === 'event' ? value.session : value.view.session;
-    if (value.kind === 'event' && !isOfNamed(session, value.event, names)) continue;
-    if (names.length > 0 && selectTasks(session, names).every(isSettled)) return;
-  }
-  if (signal.aborted) {
+  const signal = timeoutMs === null ? new AbortController().signal : AbortSignal.timeout(timerMs(timeoutMs));
+  // Looked up once: there may be 100 000, and this is asked ten times a second.
+  let chosen: readonly number[] | null = null;
+  const isDone = (session: Session): boolean => {
+    chosen ??= names.length === 0 ? [] : selectTasks(session, names).map(({ number }) => number);
+    const tasks = chosen.flatMap((number) => session.tasks.get(number) ?? []);
+    return hasOutcome(session) || (tasks.length > 0 && tasks.every(isSettled));
+  };
+  const following = follow({ asking, since: 'now', revive: true, isDone, signal });
+  let step = await following.next();
+  while (step.done !== true) step = await following.next();
+  if (signal.aborted && !isDone(step.value)) {
     throw new PosteError('timeout', `session ${asking.id} was not done in time; it goes on, and nothing was claimed`, {
       hint: `poste claim --id ${asking.id} --wait waits again`,
     });
   }
-}
-
-/** Of 100 000 tasks, most events are of others: those are not worth a look at all of them. */
-function isOfNamed({ tasks }: Session, event: SessionEvent, names: readonly string[]): boolean {
-  const task = 'task' in event ? tasks.get(event.task) : undefined;
-  return task !== undefined && (names.includes(String(task.number)) || names.includes(task.spec.name));
 }
 
 function nothingToClaim(id: string, tasks: readonly Task[]): PosteError {

@@ -19,7 +19,9 @@ export async function explainSession({ session }: SessionView, env: NodeJS.Proce
   for (const task of session.tasks.values()) {
     if (isSettled(task)) continue;
     const key = JSON.stringify([task.spec.conditions, onlyIfReading(task)]);
-    groups.set(key, [...(groups.get(key) ?? []), task]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [task]);
+    else group.push(task);
   }
   const explained: ExplainedTask[] = [];
   for (const tasks of groups.values()) {

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { PosteError } from '../domain/errors.js';
 import type { SessionEvent } from '../domain/events.js';
 import type { Progress } from '../domain/progress.js';
@@ -31,6 +31,7 @@ export interface Following {
 }
 
 const POLL = 100;
+const REPLAYED_AT_ONCE = 1000;
 
 /**
  * Follows a session until it has an outcome (or `isDone` says so) or the signal ends it. Returns the session as last seen.
@@ -40,29 +41,40 @@ export async function* follow({ asking, since, revive, isDone = hasOutcome, sign
   if (revive) await carryOutLeft(asking);
   const view = await requireSession(asking.home, asking.id);
   const reader = new JournalReader(asking.paths.journal);
-  const past = await reader.poll();
-  yield { kind: 'snapshot', view };
-  let session = current(reader, asking.id);
-  for (const event of past) {
-    if (isWanted(event, since, session)) yield { kind: 'event', event, session };
-  }
-  yield { kind: 'caught-up', lastSeq: session.lastSeq };
-  let shownAt = 0;
-  while (!isDone(session) && !signal.aborted) {
-    if (session.forgotten || !(await isThere(asking.paths.journal))) break;
-    await keepAlive(asking, session, revive);
-    const progress = await readProgress(asking.paths);
-    if (progress !== null && progress.at !== shownAt) {
-      shownAt = progress.at;
-      yield { kind: 'progress', progress, session };
+  await reader.hold();
+  try {
+    const past = await reader.poll();
+    yield { kind: 'snapshot', view };
+    let session = current(reader, asking.id);
+    for (const [index, event] of past.entries()) {
+      // Signals and timers get their turn.
+      if (index % REPLAYED_AT_ONCE === 0) await turn();
+      if (signal.aborted) return session;
+      if (isWanted(event, since, session)) yield { kind: 'event', event, session };
     }
-    await delay(POLL, undefined, { signal }).catch(() => undefined);
-    for (const event of await reader.poll()) {
-      session = current(reader, asking.id);
-      yield { kind: 'event', event, session };
+    yield { kind: 'caught-up', lastSeq: session.lastSeq };
+    let shownAt = 0;
+    while (!isDone(session) && !signal.aborted) {
+      // Looked at before the journal is read: what an owner that has left told, and one that removed the session, is then seen.
+      const holder = await readOwner(asking.paths);
+      const isHere = await isThere(asking.paths.journal);
+      for (const event of await reader.poll()) {
+        session = current(reader, asking.id);
+        yield { kind: 'event', event, session };
+      }
+      if (!isHere || session.forgotten || isDone(session)) break;
+      if (holder.kind !== 'live') await keepAlive(asking, session, revive);
+      const progress = await readProgress(asking.paths);
+      if (progress !== null && progress.at !== shownAt) {
+        shownAt = progress.at;
+        yield { kind: 'progress', progress, session };
+      }
+      await delay(POLL, undefined, { signal }).catch(() => undefined);
     }
+    return session;
+  } finally {
+    await reader.close();
   }
-  return session;
 }
 
 function current(reader: JournalReader, id: string): Session {
@@ -79,8 +91,7 @@ function isWanted(event: SessionEvent, since: Following['since'], session: Sessi
 
 /** A session with work and no worker goes nowhere: revive it, or say so. */
 async function keepAlive(asking: Asking, session: Session, revive: boolean): Promise<void> {
-  const holder = await readOwner(asking.paths);
-  if (holder.kind === 'live' || stateNow(session, false) !== 'interrupted') return;
+  if (stateNow(session, false) !== 'interrupted') return;
   if (!revive) {
     throw new PosteError('unfinished', `session ${asking.id} is interrupted: it has work left and no worker; its bytes are kept`, {
       hint: `poste attach --id ${asking.id} revives it`,

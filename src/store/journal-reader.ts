@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { PosteError } from '../domain/errors.js';
 import { isEvent } from '../domain/event-shapes.js';
 import type { SessionEvent } from '../domain/events.js';
@@ -29,6 +30,7 @@ export class JournalReader {
   #mark = '';
   #generation = 0;
   #damagedLines = 0;
+  #held: FileHandle | null = null;
   /** Bytes of an endless line that were passed over. */
   #skipped = 0;
   /** What the events so far come to. Whoever goes on with it reads no further. */
@@ -56,6 +58,16 @@ export class JournalReader {
     return this.#wholeBytes;
   }
 
+  /** Keeps the journal open until {@link close}: what was written before it was removed can still be read after that. */
+  async hold(): Promise<void> {
+    this.#held ??= await openPlain(this.#path, constants.O_RDONLY);
+  }
+
+  async close(): Promise<void> {
+    await this.#held?.close();
+    this.#held = null;
+  }
+
   /**
    * The events since the last call; none when there is no journal yet.
    * @throws PosteError `newer-version` for a journal that a newer poste wrote; {@link session} then is as far as it can be read.
@@ -69,7 +81,7 @@ export class JournalReader {
 
   /** As {@link poll}, for those who need not keep the events: of 100 000 tasks they are many times what is left of them. */
   async catchUp(onEvent: (event: SessionEvent) => void = () => undefined): Promise<void> {
-    const handle = await openPlain(this.#path, constants.O_RDONLY);
+    const handle = this.#held ?? (await openPlain(this.#path, constants.O_RDONLY));
     if (handle === null) return;
     try {
       const buffer = Buffer.allocUnsafe(READ_SIZE);
@@ -85,7 +97,7 @@ export class JournalReader {
         if (bytesRead < READ_SIZE) return;
       }
     } finally {
-      await handle.close();
+      if (handle !== this.#held) await handle.close();
     }
   }
 

@@ -126,6 +126,29 @@ test('forget --cancel --purge ends a running session at once; forget --when-done
   expect(sha256(await readFile(join(home.cwd, 'later.bin')))).toBe(sha256(file));
 });
 
+test('forget --when-done of a session whose files start --wait takes: forgotten with the last of them', async () => {
+  await using home = await makeHome();
+  const hold = makeHold(1000);
+  await using origin = await startOrigin(() => serve(file, { etag: '"a"', hold }));
+  const waiting = home.spawn(['start', '--wait', '--to', './', origin.at('/file.bin')]);
+  await until('the request', () => origin.log.length > 0);
+  expect((await home.run(['forget', '--when-done'])).code).toBe(0);
+  hold.release();
+  expect(await waiting.exit).toMatchObject({ code: 0, stdout: `${join(home.cwd, 'file.bin')}\n` });
+  await until('the session to be forgotten', async () => (await home.files()).every((path) => !path.startsWith('sessions/')));
+});
+
+test('a time limit of a month is one, whoever waits', async () => {
+  await using home = await makeHome();
+  const hold = makeHold(1000);
+  await using origin = await startOrigin(() => serve(file, { etag: '"a"', hold }));
+  await home.run(['start', '--stall-timeout', '30d', origin.at('/file.bin')]);
+  const waiting = [['attach', '--timeout', '30d'], ['claim', '--wait', '--timeout', '30d']].map((args) => home.spawn(args));
+  await Promise.all(waiting.slice(0, 1).map((each) => each.shows(/running|started/)));
+  hold.release();
+  expect((await Promise.all(waiting.map(({ exit }) => exit))).map(({ code }) => code)).toEqual([0, 0]);
+});
+
 test('events tells the whole story, numbered without a gap', async () => {
   await using home = await makeHome();
   await using origin = await startOrigin(() => quickly);
