@@ -158,11 +158,11 @@ function isoTime(time: number): string {
   return new Date(time).toISOString();
 }
 
-/** Without running times, so that the same state is told in the same words. */
+/** Without running times and levels, so that the same state is told in the same words. */
 function unmetWords({ condition, detail, threshold }: ExplainedCondition, when: When | null): string {
   switch (condition) {
     case 'ac':
-      return `${detail}, waiting for ${when === 'ac-or-idle' ? 'AC power or an idle machine' : 'AC power'}`;
+      return `on battery, waiting for ${when === 'ac-or-idle' ? 'AC power or an idle machine' : 'AC power'}`;
     case 'idle':
       return `the machine is in use, waiting for ${when === 'ac-or-idle' ? 'AC power or ' : ''}${IDLE_AFTER_SECONDS} s without input`;
     case 'low-power':

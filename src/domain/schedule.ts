@@ -148,8 +148,9 @@ function jobsReason(jobs: number, places: number, now: number): Reason {
   return { code: 'jobs-limit', message: `no more than ${places} at once are ${places < jobs ? 'possible here' : 'wanted'}`, since: now, nextCheckAt: null };
 }
 
+/** How much is free on a full disk changes all the time, and is no news. */
 function isSame(one: Reason, other: Reason): boolean {
-  return one.code === other.code && one.message === other.message;
+  return one.code === other.code && (one.code === 'disk-full' || one.message === other.message);
 }
 
 function isTold(task: Task, reasons: readonly Reason[]): boolean {

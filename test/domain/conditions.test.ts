@@ -116,11 +116,11 @@ describe('a waiting task says why', () => {
     const messages = (when: When): string[] =>
       judgeConditions({ ...NONE, when }, read({ ac: 'no', idle: 'no' }), NOW).unmet.map(({ message }) => message);
     expect(messages('ac-or-idle')).toEqual([
-      'on battery (63 %), waiting for AC power or an idle machine',
+      'on battery, waiting for AC power or an idle machine',
       'the machine is in use, waiting for AC power or 240 s without input',
     ]);
     expect(messages('ac-and-idle')).toEqual([
-      'on battery (63 %), waiting for AC power',
+      'on battery, waiting for AC power',
       'the machine is in use, waiting for 240 s without input',
     ]);
   });

@@ -142,6 +142,12 @@ describe('reasons for waiting', () => {
     expect(told).toHaveLength(1);
   });
 
+  it('of a full disk are told once, however much is free just now', () => {
+    const full = (free: number): Reason => ({ code: 'disk-full', message: `${free} MiB are free`, since: 40, nextCheckAt: null });
+    const session = sessionAfter(CREATED, addedTask(1), { type: 'task.waiting', task: 1, reasons: [full(7)] });
+    expect(planned({ session, otherReason: () => full(8) })).toMatchObject({ start: [], wait: [] });
+  });
+
   it('keep the time since when they hold', () => {
     const session = sessionAfter(CREATED, addedTask(1), { type: 'task.waiting', task: 1, reasons: [OFFLINE] });
     const [wait] = planned({ session, conditionReasons: () => [{ ...OFFLINE, message: 'other words', since: 40 }] }).wait;
