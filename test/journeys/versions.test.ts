@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { intentPath, sessionPaths, tempPaths } from '../../src/store/paths.js';
 import { seal, unseal } from '../../src/store/sealed.js';
+import { changeLine } from '../support/marked.js';
 import { highestGeneration, generationPath } from '../../src/store/generations.js';
 import { content, serve, startOrigin } from '../support/origin.js';
 import { makeHome, type ErrorAnswer, type Home, type SessionAnswer, type StatusAnswer } from '../support/poste.js';
@@ -58,6 +59,8 @@ const NOW = new Date().toISOString();
 test('#49 a session of a newer poste hides no other, is told of, shown as far as it can be read, and left as it is', async () => {
   await cp(home.sessionDir('old'), home.sessionDir('new'), { recursive: true });
   const { journal } = sessionPaths(home.dir, 'new');
+  const [first = '', ...others] = (await readFile(journal, 'utf8')).split('\n');
+  await writeFile(journal, [changeLine(first, '', (record) => ({ ...record, id: 'new' })), ...others].join('\n'));
   await appendFile(journal, `${seal({ v: 3, seq: 19, gen: 2, time: NOW, type: 'task.teleported' })}\n`);
   const before = await readFile(journal);
   const all = await home.run(['status', '--json']);
