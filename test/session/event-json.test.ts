@@ -6,7 +6,7 @@ import { addedTask, CREATED } from '../support/sessions.js';
 const AT = Date.UTC(2026, 10, 28, 12);
 const ISO = '2026-11-28T12:00:00.000Z';
 
-const shown = (body: EventBody): unknown => JSON.parse(JSON.stringify(eventJson({ ...body, seq: 1, gen: 1, time: AT } as SessionEvent)));
+const shown = (body: EventBody): unknown => JSON.parse(JSON.stringify(eventJson({ ...body, seq: 1, gen: 1, time: AT })));
 
 test('every time of an event is in ISO 8601 and every duration in seconds, however deep', () => {
   const { spec, ...added } = addedTask(1) as EventBody & { type: 'task.added' };
