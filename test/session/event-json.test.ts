@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { EventBody, SessionEvent } from '../../src/domain/events.js';
+import type { EventBody } from '../../src/domain/events.js';
 import { eventJson } from '../../src/session/event-json.js';
 import { addedTask, CREATED } from '../support/sessions.js';
 
