@@ -1,6 +1,6 @@
 import { EXIT_CODE, PosteError } from '../domain/errors.js';
 import type { Session } from '../domain/session.js';
-import { timerMs } from '../domain/timer.js';
+import { timerMs } from '../platform/timer.js';
 import { follow, type Following, type Observation } from '../session/follow.js';
 import type { ProgressView } from './progress-view.js';
 

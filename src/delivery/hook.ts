@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeHookExit, type HookExit } from '../domain/delivery.js';
 import { printable } from '../domain/printable.js';
-import { timerMs } from '../domain/timer.js';
+import { timerMs } from '../platform/timer.js';
 import { removeIfThere } from '../store/files.js';
 
 /** Bytes of a hook's output that are kept, the last ones. */

@@ -3,7 +3,7 @@ import { errorInfo, PosteError, type ErrorInfo } from '../domain/errors.js';
 import { isOver, type Session } from '../domain/session.js';
 import { selectTasks } from '../domain/select.js';
 import { isSettled, type Task } from '../domain/task.js';
-import { timerMs } from '../domain/timer.js';
+import { timerMs } from '../platform/timer.js';
 import { claimTask } from '../delivery/claim.js';
 import { isFirstToHear, settle, type Settling } from '../delivery/settle.js';
 import { namesOneFile, refuseInside, resolveDestination, type OnConflict } from '../delivery/destination.js';

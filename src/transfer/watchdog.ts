@@ -1,4 +1,4 @@
-import { timerMs } from '../domain/timer.js';
+import { timerMs } from '../platform/timer.js';
 
 /** Fewer bytes than this in a whole window are as good as none: a byte every ten seconds never ends. */
 const TRICKLE = 1024;
